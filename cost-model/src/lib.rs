@@ -1,0 +1,1 @@
+//! Packings, lowering to HE programs, operation counts, parameters and latency estimates.

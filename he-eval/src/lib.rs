@@ -1,0 +1,1 @@
+//! CKKS backends, encrypted circuits and their measurement.

@@ -1,0 +1,2 @@
+//! The `striae` command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Data sets and HE-aware training of Striae networks with candle.
