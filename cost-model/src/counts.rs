@@ -1,0 +1,109 @@
+//! Operation counts: of a program before it runs, and of a backend while it runs. The two must be equal.
+
+use std::ops::{Add, AddAssign};
+
+use serde::{Deserialize, Serialize};
+
+/// How often each primitive of the backend runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpCounts {
+    /// Digit decompositions of a linear step's input ciphertexts, shared by their hoisted rotations.
+    pub hoists: u64,
+    /// Rotations that share a decomposition.
+    pub rotations_hoisted: u64,
+    /// Rotations with a decomposition of their own: giant steps, folds and pools. A giant step's division by P is the
+    /// output's, counted in `mod_downs`.
+    pub rotations_full: u64,
+    /// Encoded diagonals multiplied into a ciphertext and accumulated.
+    pub plain_mults: u64,
+    /// Divisions by the special modulus P of a polynomial pair inside linear steps (see `LinearPlan::counts`); those of
+    /// full rotations outside them and of squares belong to these operations.
+    pub mod_downs: u64,
+    /// Divisions by the last ciphertext prime.
+    pub rescales: u64,
+    /// Squarings, each with its relinearisation.
+    pub squares: u64,
+    /// Additions of two ciphertexts.
+    pub adds: u64,
+    /// Additions of an encoded vector.
+    pub plain_adds: u64,
+}
+
+impl OpCounts {
+    /// All rotations.
+    pub const fn rotations(&self) -> u64 {
+        self.rotations_hoisted + self.rotations_full
+    }
+}
+
+impl Add for OpCounts {
+    type Output = Self;
+
+    fn add(self, o: Self) -> Self {
+        Self {
+            hoists: self.hoists + o.hoists,
+            rotations_hoisted: self.rotations_hoisted + o.rotations_hoisted,
+            rotations_full: self.rotations_full + o.rotations_full,
+            plain_mults: self.plain_mults + o.plain_mults,
+            mod_downs: self.mod_downs + o.mod_downs,
+            rescales: self.rescales + o.rescales,
+            squares: self.squares + o.squares,
+            adds: self.adds + o.adds,
+            plain_adds: self.plain_adds + o.plain_adds,
+        }
+    }
+}
+
+impl AddAssign for OpCounts {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl std::iter::Sum for OpCounts {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::default(), Add::add)
+    }
+}
+
+/// What the rotations of a program are for; the kinds add up to [`OpCounts::rotations`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotationKinds {
+    /// Maps moved under the taps of a kernel, or under a pooling window.
+    pub internal: u64,
+    /// Channels moved onto each other inside a ciphertext to be summed.
+    pub external: u64,
+    /// Slot-shift mixing: a whole ciphertext moved by some blocks.
+    pub mixing: u64,
+    /// Maps moved into the gaps that a stride left.
+    pub merge: u64,
+    /// Rotations of fully connected layers.
+    pub dense: u64,
+}
+
+impl RotationKinds {
+    /// All of them.
+    pub const fn total(&self) -> u64 {
+        self.internal + self.external + self.mixing + self.merge + self.dense
+    }
+}
+
+impl Add for RotationKinds {
+    type Output = Self;
+
+    fn add(self, o: Self) -> Self {
+        Self {
+            internal: self.internal + o.internal,
+            external: self.external + o.external,
+            mixing: self.mixing + o.mixing,
+            merge: self.merge + o.merge,
+            dense: self.dense + o.dense,
+        }
+    }
+}
+
+impl std::iter::Sum for RotationKinds {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::default(), Add::add)
+    }
+}

@@ -1,0 +1,117 @@
+//! Errors of parameters and of lowering.
+
+use striae_spaces::{NodeId, Shape};
+use thiserror::Error;
+
+/// A parameter set that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ParamsError {
+    /// Ring degree outside the security table.
+    #[error("log_n = {log_n} is outside 10..=16")]
+    LogN {
+        /// The value.
+        log_n: u32,
+    },
+    /// A list of primes is empty.
+    #[error("{field} is empty, at least one prime is needed")]
+    Empty {
+        /// The field.
+        field: &'static str,
+    },
+    /// A prime size the evaluator cannot use.
+    #[error("{field} has a prime of {bits} bits, supported are {min}..={max}")]
+    PrimeBits {
+        /// The field.
+        field: &'static str,
+        /// The size.
+        bits: u32,
+        /// Smallest.
+        min: u32,
+        /// Largest.
+        max: u32,
+    },
+    /// The special modulus does not cover a digit.
+    #[error("log_p sums to {special} bits, a key-switching digit has {digit}")]
+    SpecialTooSmall {
+        /// Bits of P.
+        special: u32,
+        /// Bits of the largest digit.
+        digit: u32,
+    },
+    /// The scale leaves no room in q0.
+    #[error("log_scale = {log_scale} must be at least 1 and below the {log_q0} bits of q0")]
+    Scale {
+        /// The scale.
+        log_scale: u32,
+        /// Bits of q0.
+        log_q0: u32,
+    },
+    /// Below 128 bits of security.
+    #[error("log QP = {log_qp} bits at N = 2^{log_n} is below 128-bit security, which allows {bound} bits")]
+    Insecure {
+        /// log2 N.
+        log_n: u32,
+        /// Bits of QP.
+        log_qp: u32,
+        /// Bits allowed.
+        bound: u32,
+    },
+    /// Text that is not a parameter set.
+    #[error("{field} is missing or malformed in {text:?}")]
+    Parse {
+        /// The field.
+        field: &'static str,
+        /// The text.
+        text: String,
+    },
+}
+
+/// A network that cannot be lowered or costed.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum CostError {
+    /// Parameters.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// An operation that CKKS cannot run.
+    #[error("node {node} ({op}) cannot run under the ckks protocol: {why}")]
+    Unsupported {
+        /// The node.
+        node: NodeId,
+        /// Its operation.
+        op: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// A map larger than a ciphertext.
+    #[error("a {shape} map needs blocks of {block} slots, a ciphertext of N = 2^{log_n} has {slots}")]
+    MapTooLarge {
+        /// The shape.
+        shape: Shape,
+        /// Slots of a block.
+        block: usize,
+        /// log2 N.
+        log_n: u32,
+        /// Slots of a ciphertext.
+        slots: usize,
+    },
+    /// More levels than any allowed parameters offer.
+    #[error("the network needs {levels} levels, 128-bit parameters up to N = 2^{max_log_n} offer {available}")]
+    TooDeep {
+        /// Levels needed.
+        levels: usize,
+        /// Levels there are.
+        available: usize,
+        /// Largest ring degree tried.
+        max_log_n: u32,
+    },
+    /// More levels than the given parameters offer.
+    #[error("the network needs {levels} levels, the parameters offer {available}")]
+    NotEnoughLevels {
+        /// Levels needed.
+        levels: usize,
+        /// Levels there are.
+        available: usize,
+    },
+}
