@@ -67,6 +67,14 @@ pub enum GraphError {
     /// Only an input.
     #[error("the network has no operation")]
     Empty,
+    /// A value too large for any machine this runs on.
+    #[error("a value of shape {shape} is too large: at most {limit} numbers")]
+    TooLarge {
+        /// The shape.
+        shape: Shape,
+        /// Most numbers a value may hold.
+        limit: usize,
+    },
     /// A dimension of the input is zero.
     #[error("input shape {shape} holds no value")]
     EmptyInput {

@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AvgPool, Conv2d, GraphError, Grouping, Linear, Op, Padding, Shape};
 
+/// Most values one node may hold; products of two such sizes still fit 64 bits.
+const MAX_VALUES: usize = 1 << 31;
+/// Largest kernel side and stride.
+const MAX_SIDE: usize = 255;
+
 /// Index of a node in its graph; node 0 is the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -141,6 +146,7 @@ pub struct GraphBuilder {
 impl GraphBuilder {
     /// Starts with the image.
     pub fn new(input: Shape) -> Result<Self, GraphError> {
+        check_size(input)?;
         if input.is_empty() {
             return Err(GraphError::EmptyInput { shape: input });
         }
@@ -165,6 +171,7 @@ impl GraphBuilder {
         }
         let shapes: Vec<Shape> = inputs.iter().map(|&i| self.shape(i)).collect();
         let shape = infer(&op, &shapes)?;
+        check_size(shape)?;
         self.nodes.push(Node { op, inputs: inputs.to_vec(), shape });
         Ok(id)
     }
@@ -213,6 +220,13 @@ fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, GraphError> {
     }
 }
 
+fn check_size(shape: Shape) -> Result<(), GraphError> {
+    match shape.checked_len() {
+        Some(len) if len <= MAX_VALUES => Ok(()),
+        _ => Err(GraphError::TooLarge { shape, limit: MAX_VALUES }),
+    }
+}
+
 fn field(op: &'static str, field: &'static str, value: usize, why: &str) -> GraphError {
     GraphError::BadField { op, field, value, why: why.to_owned() }
 }
@@ -226,6 +240,10 @@ fn infer_conv(conv: &Conv2d, input: Shape) -> Result<Shape, GraphError> {
         if value == 0 {
             return Err(field("conv", name, value, "must be at least 1"));
         }
+    }
+    if k > MAX_SIDE || conv.stride > MAX_SIDE {
+        let (name, value) = if k > MAX_SIDE { ("kernel", k) } else { ("stride", conv.stride) };
+        return Err(field("conv", name, value, &format!("must be at most {MAX_SIDE}")));
     }
     if channels % groups != 0 || conv.out_channels % groups != 0 {
         let why = format!("must divide {channels} input and {} output channels", conv.out_channels);

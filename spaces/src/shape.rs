@@ -43,6 +43,17 @@ impl Shape {
         }
     }
 
+    /// Number of values, or `None` if it overflows.
+    pub const fn checked_len(self) -> Option<usize> {
+        match self {
+            Self::Map { channels, height, width } => match channels.checked_mul(height) {
+                Some(rows) => rows.checked_mul(width),
+                None => None,
+            },
+            Self::Vector { features } => Some(features),
+        }
+    }
+
     /// Whether the shape holds no value at all.
     pub const fn is_empty(self) -> bool {
         self.len() == 0

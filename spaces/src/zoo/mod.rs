@@ -1,0 +1,99 @@
+//! Reference networks, buildable by name, each with its source. All use quadratic activations.
+//!
+//! Every convolution is followed by batch normalisation, which lowering folds away, also where the source has none: it
+//! changes no count of homomorphic operations and lets quadratic networks train.
+
+mod resnet;
+mod spencnn;
+mod strianet;
+
+use thiserror::Error;
+
+use crate::{GraphError, TypedGraph};
+
+type Build = fn() -> Result<TypedGraph, GraphError>;
+
+/// Name, one line on where it is from, builder.
+const NETWORKS: [(&str, &str, Build); 6] = [
+    ("lenet-like", "SpENCNN (ICML 2023), Table 2: MNIST", spencnn::lenet_like),
+    ("vgg5", "SpENCNN (ICML 2023), Table 2: CIFAR-10; widths from its sub-block counts", spencnn::vgg5),
+    ("hefnet", "SpENCNN (ICML 2023), Table 2: CIFAR-10; widths derived from its rotation shares", spencnn::hefnet),
+    ("resnet20", "He et al. (CVPR 2016), section 4.2: CIFAR-10, option B shortcuts", resnet::resnet20),
+    ("strianet-mnist", "StriaNet (SaTML 2026) scaled to 1x28x28 and 4096 slots", strianet::mnist),
+    ("strianet-cifar10", "StriaNet (SaTML 2026) scaled to 3x32x32 and 16384 slots", strianet::cifar10),
+];
+
+/// A name that the zoo does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ZooError {
+    /// Not a network of the zoo.
+    #[error("unknown network `{name}`{}; the zoo holds {}", nearest_hint(.name), names().join(", "))]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// The network does not type-check: a bug.
+    #[error("zoo network {name}: {source}")]
+    Graph {
+        /// The network.
+        name: &'static str,
+        /// What is wrong.
+        source: GraphError,
+    },
+}
+
+/// Names of the networks.
+pub fn names() -> Vec<&'static str> {
+    NETWORKS.iter().map(|(name, ..)| *name).collect()
+}
+
+/// Where a network is from, in one line.
+pub fn source(name: &str) -> Option<&'static str> {
+    NETWORKS.iter().find(|(n, ..)| *n == name).map(|(_, source, _)| *source)
+}
+
+/// Builds a network by name.
+///
+/// ```
+/// let net = striae_spaces::zoo::build("lenet-like")?;
+/// assert_eq!(net.output_shape().len(), 10);
+/// # Ok::<(), striae_spaces::zoo::ZooError>(())
+/// ```
+pub fn build(name: &str) -> Result<TypedGraph, ZooError> {
+    match NETWORKS.iter().find(|(n, ..)| *n == name) {
+        Some((name, _, build)) => build().map_err(|source| ZooError::Graph { name, source }),
+        None => Err(ZooError::Unknown { name: name.escape_debug().take(40).collect() }),
+    }
+}
+
+fn nearest_hint(name: &str) -> String {
+    match crate::suggest::nearest(name, names()) {
+        Some(near) => format!(", did you mean `{near}`?"),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_network_builds_and_survives_its_notation() {
+        for name in names() {
+            let net = build(name).unwrap();
+            assert_eq!(net.to_string().parse::<TypedGraph>().unwrap(), net, "{name}");
+            assert_eq!(net.output_shape(), crate::Shape::vector(10), "{name}");
+            assert!(source(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_answered_with_the_nearest() {
+        let message = build("resnet-20").unwrap_err().to_string();
+        assert!(
+            message.starts_with("unknown network `resnet-20`, did you mean `resnet20`?; the zoo holds lenet-like,")
+        );
+        assert!(!build("zzzzzzzzzzzzzzzz").unwrap_err().to_string().contains("did you mean"));
+    }
+}
