@@ -11,13 +11,14 @@ pub struct OpCounts {
     pub hoists: u64,
     /// Rotations that share a decomposition.
     pub rotations_hoisted: u64,
-    /// Rotations with a decomposition of their own: giant steps, folds and pools. A giant step's division by P is the
-    /// output's, counted in `mod_downs`.
+    /// Rotations with a decomposition of their own: giant steps, folds and single-rotation window sums.
     pub rotations_full: u64,
     /// Encoded diagonals multiplied into a ciphertext and accumulated.
     pub plain_mults: u64,
-    /// Divisions by the special modulus P of a polynomial pair inside linear steps (see `LinearPlan::counts`); those of
-    /// full rotations outside them and of squares belong to these operations.
+    /// Those of them in the extended basis QP; the others in Q (see `PartialSum::extended`).
+    pub plain_mults_extended: u64,
+    /// Divisions of a polynomial pair by the special modulus P: in linear steps as `LinearPlan::counts` says, one for each
+    /// fold and each stage of a window sum. Those inside squares belong to the squares.
     pub mod_downs: u64,
     /// Divisions by the last ciphertext prime.
     pub rescales: u64,
@@ -45,6 +46,7 @@ impl Add for OpCounts {
             rotations_hoisted: self.rotations_hoisted + o.rotations_hoisted,
             rotations_full: self.rotations_full + o.rotations_full,
             plain_mults: self.plain_mults + o.plain_mults,
+            plain_mults_extended: self.plain_mults_extended + o.plain_mults_extended,
             mod_downs: self.mod_downs + o.mod_downs,
             rescales: self.rescales + o.rescales,
             squares: self.squares + o.squares,

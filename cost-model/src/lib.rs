@@ -3,12 +3,21 @@
 //!
 //! There is one truth: the program that is counted is the program that `striae-he-eval` executes.
 
+pub mod calibration;
 mod counts;
 mod error;
+mod linear_plan;
+pub mod lower;
+pub mod packing;
 mod params;
 mod program;
+mod units;
 
+pub use calibration::Calibration;
 pub use counts::{OpCounts, RotationKinds};
 pub use error::{CostError, ParamsError};
+pub use linear_plan::{LinearPlan, PartialSum, Term};
+pub use lower::{InputPacking, LowerOptions, Lowerer, StrategyChoice};
 pub use params::{CkksParams, CkksParamsLiteral, Security, max_log_qp};
-pub use program::{LinearPlan, PartialSum, Term, ValueId};
+pub use program::{HeProgram, LinearStep, Source, SourceOp, Step, StepKind, Strategy, Value, ValueId};
+pub use units::{Bytes, Seconds};

@@ -1,21 +1,14 @@
 //! The HE program: what a backend executes and what the cost model counts.
 //!
-//! A program is a list of [`Step`]s over values, each a group of ciphertexts at one level. A linear step is a set of
-//! diagonals ([`LinearPlan`]): with `s` slots and `rot_r(x)[j] = x[(j + r) mod s]`,
-//!
-//! ```text
-//! out_o = rescale( sum_g rot_g( sum_t  pt_t * rot_baby(t)(in_input(t)) ) ),   terms t of output o and giant step g
-//! out_o <- out_o + rot_f(out_o)                                              for each fold f in turn
-//! ```
-//!
-//! so the matrix entry that links input slot `j + g + b` to output slot `j` stands at slot `j + g` of the diagonal of
-//! term `(o, g, input, b)`.
+//! A program is a list of [`Step`]s over values, each a group of ciphertexts at one level. Step `i` produces value
+//! `i + 1`; value 0 is the encrypted input and the last value is the result.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use striae_spaces::NodeId;
 
-use crate::OpCounts;
+use crate::{LinearPlan, OpCounts, RotationKinds, packing::Layout};
 
 /// Index of a value in its program; value 0 is the encrypted input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,96 +22,193 @@ impl ValueId {
     }
 }
 
-/// One encoded diagonal of a linear step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Term {
-    /// Output ciphertext.
-    pub output: u16,
-    /// Index into [`LinearPlan::giants`].
-    pub giant: u16,
-    /// Input ciphertext.
-    pub input: u16,
-    /// Index into the input's [`LinearPlan::babies`].
-    pub baby: u16,
-}
-
-/// A block-sparse linear operator over groups of ciphertexts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LinearPlan {
-    /// Input ciphertexts.
-    pub inputs: usize,
-    /// Output ciphertexts.
-    pub outputs: usize,
-    /// For each input the distinct rotations it is needed at, in `[0, slots)`, ascending; 0 costs nothing.
-    pub babies: Vec<Vec<u32>>,
-    /// Distinct rotations of partial sums, in `[0, slots)`, ascending; 0 costs nothing.
-    pub giants: Vec<u32>,
-    /// Diagonals, sorted.
-    pub terms: Vec<Term>,
-    /// Rotate-and-add steps applied to every output after its rescaling, in order.
-    pub folds: Vec<u32>,
-}
-
-/// The terms of one output and one giant step: a partial sum that is rotated as a whole.
+/// A group of ciphertexts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartialSum {
-    /// Output ciphertext.
-    pub output: usize,
-    /// Rotation of the sum; 0 costs nothing.
-    pub giant: u32,
-    /// Its terms, as a range of [`LinearPlan::terms`].
-    pub terms: Range<usize>,
-    /// Whether a term reads a rotated input, so that the sum lives in the extended basis QP and its diagonals need the
-    /// limbs of P. Sums of unrotated inputs stay in Q.
-    pub extended: bool,
+pub struct Value {
+    /// Where its elements stand.
+    pub layout: Layout,
+    /// Rescalings left.
+    pub level: usize,
 }
 
-impl LinearPlan {
-    /// Operations of one execution. The division by P is counted where it is needed: once for an extended sum before its
-    /// giant rotation, and once for an output that received an extended sum or a giant rotation.
+/// One step of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The node of the network whose value this step produces, up to a per-element affine map that later steps undo.
+    pub node: NodeId,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// Sum of linear operators on earlier values, plus a bias.
+    Linear(LinearStep),
+    /// Square of every slot, after adding a plaintext vector where `shift` is set.
+    Square {
+        /// Operand.
+        input: ValueId,
+        /// Whether a vector is added first; otherwise the step before has it in its bias.
+        shift: bool,
+    },
+    /// Window sums: for each stage in turn, the value plus its rotations.
+    WindowSum {
+        /// Operand.
+        input: ValueId,
+        /// Rotations of each stage.
+        stages: Vec<Vec<u32>>,
+    },
+}
+
+/// A linear step: several sources accumulated before one rescaling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinearStep {
+    /// The distinct values read; their ciphertexts, in this order, are the inputs of the plan.
+    pub inputs: Vec<ValueId>,
+    /// Operators that are summed.
+    pub sources: Vec<Source>,
+    /// Its diagonals and the rotations they need.
+    pub plan: Arc<LinearPlan>,
+    /// What the rotations are for.
+    pub kinds: RotationKinds,
+    /// How the rotations were split.
+    pub strategy: Strategy,
+    /// Level at which the inputs are multiplied; the result is one lower.
+    pub level: usize,
+}
+
+/// One operator of a linear step.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// What it reads.
+    pub input: ValueId,
+    /// What it computes.
+    pub op: SourceOp,
+}
+
+/// A linear operator of the network.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SourceOp {
+    /// One convolution, or several in a row fused into one.
+    Conv(Vec<NodeId>),
+    /// A fully connected layer, with the pooling before it where that is folded in.
+    Dense {
+        /// The layer.
+        linear: NodeId,
+        /// Average pooling folded into its weights.
+        pool: Option<NodeId>,
+    },
+    /// The value itself: a residual connection.
+    Identity,
+}
+
+/// How a linear step's rotations are split between inputs and partial sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// All combined rotations on the inputs, hoisted.
+    InputSide,
+    /// Taps on the inputs, positions on the partial sums.
+    OutputSide,
+    /// Positions split at a multiple of `babies` blocks (for dense layers: slots) between inputs and partial sums.
+    BabyGiant {
+        /// Baby steps.
+        babies: usize,
+    },
+}
+
+/// A lowered network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeProgram {
+    /// Slots of a ciphertext.
+    pub slots: usize,
+    /// Values; value `i + 1` is produced by step `i`.
+    pub values: Vec<Value>,
+    /// Steps in order.
+    pub steps: Vec<Step>,
+}
+
+impl HeProgram {
+    /// Levels a fresh ciphertext needs.
+    pub fn depth(&self) -> usize {
+        self.values[0].level
+    }
+
+    /// The value a step produces.
+    pub fn output_of(&self, step: usize) -> &Value {
+        &self.values[step + 1]
+    }
+
+    /// One value.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.index()]
+    }
+
+    /// The result.
+    pub fn result(&self) -> &Value {
+        &self.values[self.values.len() - 1]
+    }
+
+    /// Operations of one step.
+    pub fn step_counts(&self, step: usize) -> OpCounts {
+        match &self.steps[step].kind {
+            StepKind::Linear(linear) => {
+                let bias = linear.plan.outputs as u64;
+                OpCounts { plain_adds: bias, ..linear.plan.counts() }
+            }
+            StepKind::Square { input, shift } => {
+                let squares = self.value(*input).layout.ciphertexts() as u64;
+                OpCounts { squares, plain_adds: if *shift { squares } else { 0 }, ..OpCounts::default() }
+            }
+            StepKind::WindowSum { input, stages } => {
+                let ciphertexts = self.value(*input).layout.ciphertexts() as u64;
+                stages.iter().map(|stage| window_counts(stage.len() as u64, ciphertexts)).sum()
+            }
+        }
+    }
+
+    /// What the rotations of one step are for.
+    pub fn step_rotation_kinds(&self, step: usize) -> RotationKinds {
+        match &self.steps[step].kind {
+            StepKind::Linear(linear) => linear.kinds,
+            StepKind::Square { .. } => RotationKinds::default(),
+            StepKind::WindowSum { .. } => {
+                RotationKinds { internal: self.step_counts(step).rotations(), ..RotationKinds::default() }
+            }
+        }
+    }
+
+    /// Operations of the whole program.
     pub fn counts(&self) -> OpCounts {
-        let rotated = |b: &&Vec<u32>| b.iter().any(|&r| r != 0);
-        let folds = (self.outputs * self.folds.len()) as u64;
-        let (mut giants, mut before_giants, mut in_qp) = (0, 0, 0);
-        let mut last_in_qp = None;
-        for sum in self.partial_sums() {
-            let rotates = sum.giant != 0;
-            giants += u64::from(rotates);
-            before_giants += u64::from(rotates && sum.extended);
-            if (rotates || sum.extended) && last_in_qp != Some(sum.output) {
-                in_qp += 1;
-                last_in_qp = Some(sum.output);
-            }
-        }
-        OpCounts {
-            hoists: self.babies.iter().filter(rotated).count() as u64,
-            rotations_hoisted: self.babies.iter().flatten().filter(|&&r| r != 0).count() as u64,
-            rotations_full: giants + folds,
-            plain_mults: self.terms.len() as u64,
-            mod_downs: before_giants + in_qp,
-            rescales: self.outputs as u64,
-            adds: folds,
-            ..OpCounts::default()
-        }
+        (0..self.steps.len()).map(|i| self.step_counts(i)).sum()
     }
 
-    /// The partial sums in the order of their terms: by output, then by giant step.
-    pub fn partial_sums(&self) -> impl Iterator<Item = PartialSum> {
-        let mut start = 0;
-        self.terms.chunk_by(|a, b| (a.output, a.giant) == (b.output, b.giant)).map(move |terms| {
-            let range = start..start + terms.len();
-            start = range.end;
-            PartialSum {
-                output: terms[0].output as usize,
-                giant: self.giants[terms[0].giant as usize],
-                terms: range,
-                extended: terms.iter().any(|t| self.babies[t.input as usize][t.baby as usize] != 0),
-            }
-        })
+    /// What all rotations are for.
+    pub fn rotation_kinds(&self) -> RotationKinds {
+        (0..self.steps.len()).map(|i| self.step_rotation_kinds(i)).sum()
     }
 
-    /// Every rotation a key is needed for, with repeats.
-    pub fn rotations(&self) -> impl Iterator<Item = u32> {
-        self.babies.iter().flatten().chain(&self.giants).chain(&self.folds).copied().filter(|&r| r != 0)
+    /// The rotations that keys are needed for, ascending.
+    pub fn rotations(&self) -> Vec<u32> {
+        let mut set = BTreeSet::new();
+        for step in &self.steps {
+            match &step.kind {
+                StepKind::Linear(linear) => set.extend(linear.plan.rotations()),
+                StepKind::Square { .. } => {}
+                StepKind::WindowSum { stages, .. } => set.extend(stages.iter().flatten().copied()),
+            }
+        }
+        set.into_iter().collect()
+    }
+}
+
+/// A stage with one rotation is a full rotation; with several they share the decomposition and one division by P.
+fn window_counts(rotations: u64, ciphertexts: u64) -> OpCounts {
+    let adds = rotations * ciphertexts;
+    if rotations == 1 {
+        OpCounts { rotations_full: ciphertexts, mod_downs: ciphertexts, adds, ..OpCounts::default() }
+    } else {
+        OpCounts { hoists: ciphertexts, rotations_hoisted: adds, mod_downs: ciphertexts, adds, ..OpCounts::default() }
     }
 }

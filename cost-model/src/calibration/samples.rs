@@ -1,0 +1,195 @@
+//! Calibration files: raw samples, the fit beside them, and where they come from.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::CkksParams;
+
+use super::{Fit, FitError, OpTimes, Primitive, Ring};
+
+/// Version of the file format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// One measured primitive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// What was measured.
+    pub primitive: Primitive,
+    /// Where.
+    pub ring: Ring,
+    /// Median.
+    pub seconds: f64,
+    /// 10th percentile.
+    pub p10: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// Rounds the figures come from.
+    pub rounds: u32,
+}
+
+/// Where a calibration comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Processor.
+    pub cpu: String,
+    /// Vector instructions the kernels used.
+    pub simd: String,
+    /// Threads.
+    pub threads: usize,
+    /// Version of Striae.
+    pub version: String,
+    /// Day of the measurement, UTC.
+    pub date: String,
+    /// Whether it was measured on another machine and ships as a default.
+    #[serde(default)]
+    pub generic: bool,
+}
+
+/// Samples and their fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    version: u32,
+    /// Where it comes from.
+    pub provenance: Provenance,
+    fits: BTreeMap<Primitive, Fit>,
+    samples: Vec<Sample>,
+}
+
+/// A calibration that cannot be read, written or made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CalibrationError {
+    /// File access.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Not a calibration.
+    #[error("{path}: not a calibration file: {reason}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        reason: String,
+    },
+    /// A newer format.
+    #[error("{path}: format version {found} is not supported, this Striae reads {FORMAT_VERSION}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Version found.
+        found: u32,
+    },
+    /// The file is there already.
+    #[error("{path} exists; calibrations are never overwritten")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Too few samples.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+}
+
+impl Calibration {
+    /// Fits `samples`; every primitive must be among them.
+    pub fn new(provenance: Provenance, samples: Vec<Sample>) -> Result<Self, FitError> {
+        let fits = Primitive::ALL
+            .into_iter()
+            .map(|p| {
+                let of_primitive: Vec<&Sample> = samples.iter().filter(|s| s.primitive == p).collect();
+                Ok((p, Fit::of(p, &of_primitive)?))
+            })
+            .collect::<Result<_, FitError>>()?;
+        Ok(Self { version: FORMAT_VERSION, provenance, fits, samples })
+    }
+
+    /// The calibration that ships with the crate, of an AVX-512 machine; estimates made with it say so.
+    pub fn generic() -> Self {
+        let text = include_str!("../../data/generic-avx512.toml");
+        let parsed = toml::from_str(text);
+        #[expect(clippy::expect_used, reason = "the file is part of the crate and a test reads it")]
+        parsed.expect("the shipped calibration is valid")
+    }
+
+    /// Raw data.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Fit of a primitive.
+    pub fn fit(&self, primitive: Primitive) -> Option<&Fit> {
+        self.fits.get(&primitive)
+    }
+
+    /// Seconds of a primitive: measured where that very ring and level was, else from the fit.
+    pub fn seconds(&self, primitive: Primitive, ring: Ring) -> f64 {
+        let measured = self.samples.iter().find(|s| s.primitive == primitive && s.ring == ring);
+        match (measured, self.fits.get(&primitive)) {
+            (Some(sample), _) => sample.seconds,
+            (None, Some(fit)) => fit.seconds(primitive, ring),
+            (None, None) => f64::NAN,
+        }
+    }
+
+    /// Times of the primitives of a program at `level`.
+    pub fn times(&self, params: &CkksParams, level: usize) -> OpTimes {
+        let ring = Ring { log_n: params.log_n(), level, special: params.log_p().len() };
+        let t = |primitive| self.seconds(primitive, ring);
+        OpTimes {
+            hoist: t(Primitive::Hoist),
+            rotation_hoisted: t(Primitive::RotationHoisted),
+            plain_mult_extended: t(Primitive::PlainMultExtended),
+            plain_mult: t(Primitive::PlainMult),
+            mod_down: t(Primitive::ModDown),
+            rescale: t(Primitive::Rescale),
+            square: t(Primitive::Square),
+            add: t(Primitive::Add),
+            plain_add: t(Primitive::PlainAdd),
+        }
+    }
+
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self, CalibrationError> {
+        let io = |source| CalibrationError::Io { path: path.to_owned(), source };
+        let text = fs_err::read_to_string(path).map_err(io)?;
+        let format = |e: toml::de::Error| CalibrationError::Format {
+            path: path.to_owned(),
+            reason: e.message().replace('\n', " "),
+        };
+        let calibration: Self = toml::from_str(&text).map_err(format)?;
+        if calibration.version != FORMAT_VERSION {
+            return Err(CalibrationError::Version { path: path.to_owned(), found: calibration.version });
+        }
+        let sound = calibration.samples.iter().all(|s| s.seconds.is_finite() && s.seconds > 0.0);
+        if !sound || Primitive::ALL.iter().any(|p| !calibration.fits.contains_key(p)) {
+            let reason = "a sample has no positive time, or a primitive has no fit".to_owned();
+            return Err(CalibrationError::Format { path: path.to_owned(), reason });
+        }
+        Ok(calibration)
+    }
+
+    /// Writes a new file, by rename; refuses to overwrite one.
+    pub fn save(&self, path: &Path) -> Result<(), CalibrationError> {
+        if path.exists() {
+            return Err(CalibrationError::Exists { path: path.to_owned() });
+        }
+        let io = |source| CalibrationError::Io { path: path.to_owned(), source };
+        let format = |e: toml::ser::Error| CalibrationError::Format { path: path.to_owned(), reason: e.to_string() };
+        let text = toml::to_string(self).map_err(format)?;
+        let partial = path.with_extension("partial");
+        fs_err::write(&partial, text).map_err(io)?;
+        fs_err::rename(&partial, path).map_err(io)
+    }
+}

@@ -1,0 +1,14 @@
+//! Lowering: typed graph -> stages -> HE program.
+//!
+//! [`stages`] decides which nodes become one step (what is folded, fused and added together), [`diagonals`] finds the
+//! block-sparse diagonals of a linear step from the layouts alone, and [`strategy`] splits their rotations between hoisted
+//! rotations of the inputs and rotations of partial sums, by cost. [`Lowerer`] runs all three and keeps the plans of layers
+//! it has seen, since the networks of a search share most of them.
+
+pub mod diagonals;
+mod lowerer;
+pub mod stages;
+mod strategy;
+
+pub use lowerer::{InputPacking, LowerOptions, Lowerer};
+pub use strategy::StrategyChoice;
