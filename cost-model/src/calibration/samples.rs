@@ -123,6 +123,12 @@ impl Calibration {
         parsed.expect("the shipped calibration is valid")
     }
 
+    /// Relative error of the worst fit that programs depend on most: rotations, diagonals, squares.
+    pub fn spread(&self) -> f64 {
+        let weighty = [Primitive::RotationHoisted, Primitive::PlainMultExtended, Primitive::Square];
+        weighty.iter().filter_map(|p| self.fits.get(p)).map(|f| f.error).fold(0.0, f64::max)
+    }
+
     /// Raw data.
     pub fn samples(&self) -> &[Sample] {
         &self.samples

@@ -1,0 +1,131 @@
+//! What a program will take: latency with an interval, memory, traffic.
+
+use serde::Serialize;
+
+use crate::{Bytes, Calibration, CkksParams, HeProgram, OpCounts, Seconds, StepKind, calibration::OpTimes};
+
+/// Relative half-width an interval has at least: the spread of repeated runs on a quiet machine.
+const LEAST_SPREAD: f64 = 0.05;
+
+/// Predicted cost of a program on one thread.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Time from encrypted input to encrypted result, without key generation and weight encoding.
+    pub latency: Seconds,
+    /// Bounds of about 90 %.
+    pub interval: (Seconds, Seconds),
+    /// Time of each step, by part.
+    pub steps: Vec<StepEstimate>,
+    /// Peak memory by what it holds.
+    pub memory: MemoryEstimate,
+    /// Bytes the client sends for one image.
+    pub upload: Bytes,
+    /// Bytes the client receives for one image.
+    pub download: Bytes,
+}
+
+/// Predicted cost of one step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepEstimate {
+    /// Its time.
+    pub latency: Seconds,
+    /// By part: rotations, multiplications, squares, rescaling, additions.
+    pub parts: Vec<(&'static str, Seconds)>,
+}
+
+/// Peak memory on the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryEstimate {
+    /// Encoded diagonals and biases.
+    pub weights: Bytes,
+    /// Evaluation keys.
+    pub keys: Bytes,
+    /// Ciphertexts of the largest step: inputs, rotated inputs, outputs.
+    pub ciphertexts: Bytes,
+}
+
+impl MemoryEstimate {
+    /// All of it.
+    pub fn total(&self) -> Bytes {
+        self.weights + self.keys + self.ciphertexts
+    }
+}
+
+/// Estimates `program` under `params` from calibrated times.
+pub fn estimate(program: &HeProgram, params: &CkksParams, calibration: &Calibration) -> Estimate {
+    let times: Vec<OpTimes> = (0..=program.depth()).map(|level| calibration.times(params, level)).collect();
+    estimate_with(program, params, &times, calibration.spread())
+}
+
+/// The same from the times of each level, for callers that estimate many programs with the same parameters.
+pub fn estimate_with(program: &HeProgram, params: &CkksParams, times: &[OpTimes], spread: f64) -> Estimate {
+    let steps: Vec<StepEstimate> = (0..program.steps.len())
+        .map(|i| {
+            let counts = program.step_counts(i);
+            let parts = step_parts(program, i, &counts, times).to_vec();
+            StepEstimate { latency: parts.iter().map(|p| p.1).sum(), parts }
+        })
+        .collect();
+    let latency: Seconds = steps.iter().map(|s| s.latency).sum();
+    let spread = spread.max(LEAST_SPREAD);
+    let interval = (Seconds(latency.0 * (1.0 - spread).max(0.0)), Seconds(latency.0 * (1.0 + spread)));
+    let (first, last) = (&program.values[0], program.result());
+    let upload = Bytes(first.layout.ciphertexts() as u64 * params.ciphertext_bytes(first.level));
+    let download = Bytes(last.layout.ciphertexts() as u64 * params.ciphertext_bytes(last.level));
+    Estimate { latency, interval, steps, memory: memory(program, params), upload, download }
+}
+
+/// Folds and biases of a linear step run one level below its multiplications, after the rescaling.
+fn step_parts(program: &HeProgram, step: usize, counts: &OpCounts, times: &[OpTimes]) -> [(&'static str, Seconds); 5] {
+    let level = program.output_of(step).level;
+    match &program.steps[step].kind {
+        StepKind::Linear(linear) => {
+            let folds = (linear.plan.outputs * linear.plan.folds.len()) as u64;
+            let after = OpCounts {
+                rotations_full: folds,
+                mod_downs: folds,
+                adds: counts.adds,
+                plain_adds: counts.plain_adds,
+                ..OpCounts::default()
+            };
+            let before = OpCounts {
+                rotations_full: counts.rotations_full - folds,
+                mod_downs: counts.mod_downs - folds,
+                adds: 0,
+                plain_adds: 0,
+                ..*counts
+            };
+            let (mut parts, later) = (times[linear.level].parts(&before), times[level].parts(&after));
+            parts.iter_mut().zip(later).for_each(|(part, more)| part.1 = part.1 + more.1);
+            parts
+        }
+        StepKind::Square { input, .. } => times[program.value(*input).level].parts(counts),
+        StepKind::WindowSum { .. } => times[level].parts(counts),
+    }
+}
+
+fn memory(program: &HeProgram, params: &CkksParams) -> MemoryEstimate {
+    let (mut weights, mut ciphertexts) = (0, 0);
+    for (i, step) in program.steps.iter().enumerate() {
+        let output = program.output_of(i);
+        let results = output.layout.ciphertexts() as u64 * params.ciphertext_bytes(output.level);
+        let working = match &step.kind {
+            StepKind::Linear(linear) => {
+                let (level, counts) = (linear.level, linear.plan.counts());
+                let in_q = counts.plain_mults - counts.plain_mults_extended;
+                let word_bytes = 8u64 << params.log_n();
+                let limbs = level as u64 + 1;
+                let bias = linear.plan.outputs as u64 * (output.level as u64 + 1);
+                weights += counts.plain_mults_extended * params.diagonal_bytes(level);
+                weights += (in_q * limbs + bias) * word_bytes;
+                let extended = 2 * params.diagonal_bytes(level);
+                counts.rotations_hoisted * extended + linear.plan.inputs as u64 * params.ciphertext_bytes(level)
+            }
+            StepKind::Square { .. } | StepKind::WindowSum { .. } => 3 * params.ciphertext_bytes(output.level + 1),
+        };
+        ciphertexts = ciphertexts.max(working + results);
+    }
+    // One key for each rotation and one for relinearisation.
+    let keys = (program.rotations().len() as u64 + 1) * params.key_bytes();
+    MemoryEstimate { weights: Bytes(weights), keys: Bytes(keys), ciphertexts: Bytes(ciphertexts) }
+}
