@@ -1,0 +1,168 @@
+//! Conversions between residue bases, and the divisions built on them.
+//!
+//! For a basis of primes m_i with product D and hat_i = D / m_i, a centred x is rebuilt modulo another prime t as
+//!
+//! ```text
+//! y_i = [(x + h) / hat_i]_{m_i},   e = floor(sum_i y_i / m_i),   x = sum_i y_i hat_i - e D - h  (mod t),   h = (D - 1) / 2
+//! ```
+//!
+//! (Halevi, Polyakov and Shoup, 2019). The shift by h makes the result centred, and moves the only place where the
+//! floating-point e may be off by one to |x| = D/2, where either answer is a valid representative.
+
+use super::context::Context;
+use super::modulus::{Modulus, Shoup};
+use super::parallel;
+use super::pool::Poly;
+use super::simd;
+
+/// Polynomial limbs at a regular distance in a larger buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct Limbs<'a> {
+    data: &'a [u64],
+    offset: usize,
+    stride: usize,
+    n: usize,
+}
+
+impl<'a> Limbs<'a> {
+    /// One polynomial, limb after limb.
+    pub(crate) const fn contiguous(data: &'a [u64], n: usize) -> Self {
+        Self { data, offset: 0, stride: n, n }
+    }
+
+    /// Limb t at `offset + t * stride`.
+    pub(crate) const fn strided(data: &'a [u64], offset: usize, stride: usize, n: usize) -> Self {
+        Self { data, offset, stride, n }
+    }
+
+    /// Limb t.
+    pub(crate) fn at(self, t: usize) -> &'a [u64] {
+        &self.data[self.offset + t * self.stride..][..self.n]
+    }
+}
+
+/// What one target prime needs.
+#[derive(Clone, Debug)]
+struct Target {
+    /// hat_i mod t for every i, then -D mod t if there is more than one prime.
+    coefficients: Vec<u64>,
+    /// h mod t.
+    half: u64,
+}
+
+/// Conversion from one basis to other primes.
+#[derive(Clone, Debug)]
+pub(crate) struct Conversion {
+    /// Indices of the basis primes.
+    pub(crate) from: Vec<usize>,
+    /// 1 / (N hat_i): the inverse transform leaves a factor N.
+    factors: Vec<Shoup>,
+    /// h / hat_i.
+    shifts: Vec<u64>,
+    /// 1 / m_i.
+    inverses: Vec<f64>,
+    /// By prime index; `None` for the basis itself and primes not asked for.
+    targets: Vec<Option<Target>>,
+}
+
+impl Conversion {
+    /// Conversion from the primes `from` to the primes `to`, both by index.
+    pub(crate) fn new(primes: &[Modulus], n: usize, from: &[usize], to: &[usize]) -> Self {
+        let hat = |i: usize, m: &Modulus| product(primes, from.iter().filter(|&&j| j != i), m);
+        let half = |m: &Modulus| m.mul(m.sub(product(primes, from, m), 1), m.inv(2));
+        let mut conversion = Self {
+            from: from.to_vec(),
+            factors: Vec::new(),
+            shifts: Vec::new(),
+            inverses: from.iter().map(|&i| 1.0 / primes[i].value() as f64).collect(),
+            targets: vec![None; primes.len()],
+        };
+        for &i in from {
+            let m = &primes[i];
+            let hat_inv = m.inv(hat(i, m));
+            conversion.factors.push(m.shoup(m.mul(hat_inv, m.inv(n as u64))));
+            conversion.shifts.push(m.mul(half(m), hat_inv));
+        }
+        for &t in to {
+            let m = &primes[t];
+            let mut coefficients: Vec<u64> = from.iter().map(|&i| hat(i, m)).collect();
+            if from.len() > 1 {
+                coefficients.push(m.neg(product(primes, from, m)));
+            }
+            conversion.targets[t] = Some(Target { coefficients, half: half(m) });
+        }
+        conversion
+    }
+
+    /// Limbs of buffer the conversion works in: the y_i and e.
+    pub(crate) fn work_limbs(&self) -> usize {
+        if self.from.len() > 1 { self.from.len() + 1 } else { 1 }
+    }
+
+    /// Computes y_i and e into `work` from the transformed basis limbs; `source(i)` gives limb i of the basis.
+    pub(crate) fn prepare<'a>(&self, ctx: &Context, source: impl Fn(usize) -> &'a [u64] + Sync, work: &mut [u64]) {
+        let count = self.from.len();
+        let (ys, e) = work.split_at_mut(count * ctx.n);
+        parallel::each_limb(ctx.n, ys, |i, y| {
+            let tables = &ctx.tables[self.from[i]];
+            y.copy_from_slice(source(i));
+            tables.inverse_unscaled(y);
+            simd::scale_add(ctx.simd, &tables.modulus, y, self.factors[i], self.shifts[i]);
+        });
+        if count > 1 {
+            let ys: Vec<&[u64]> = ys.chunks_exact(ctx.n).collect();
+            simd::overflow(ctx.simd, &ys, &self.inverses, &mut e[..ctx.n]);
+        }
+    }
+
+    /// The value modulo prime `t`, transformed, from what [`Self::prepare`] left in `work`.
+    pub(crate) fn convert(&self, ctx: &Context, t: usize, work: &[u64], out: &mut [u64]) {
+        let Some(target) = &self.targets[t] else { unreachable!("prime {t} is no target of this conversion") };
+        let ys: Vec<&[u64]> = work[..self.work_limbs() * ctx.n].chunks_exact(ctx.n).collect();
+        let tables = &ctx.tables[t];
+        simd::convert(ctx.simd, &tables.modulus, &ys, &target.coefficients, target.half, out);
+        tables.forward(out);
+    }
+}
+
+/// Rounded division of a polynomial by the product D of some of its primes, which disappear.
+#[derive(Clone, Debug)]
+pub(crate) struct Division {
+    conversion: Conversion,
+    /// Where the dropped primes stand among the limbs of the dividend.
+    positions: Vec<usize>,
+    /// 1/D modulo each prime that stays.
+    inverses: Vec<Shoup>,
+}
+
+impl Division {
+    /// Division by the primes `drop` (index, position in the dividend), keeping the first `keep` primes.
+    pub(crate) fn new(primes: &[Modulus], n: usize, drop: &[(usize, usize)], keep: usize) -> Self {
+        let from: Vec<usize> = drop.iter().map(|d| d.0).collect();
+        let inverse = |m: &Modulus| m.shoup(m.inv(product(primes, &from, m)));
+        Self {
+            conversion: Conversion::new(primes, n, &from, &(0..keep).collect::<Vec<_>>()),
+            positions: drop.iter().map(|d| d.1).collect(),
+            inverses: primes[..keep].iter().map(inverse).collect(),
+        }
+    }
+
+    /// round(x / D).
+    pub(crate) fn divide(&self, ctx: &Context, x: Limbs<'_>) -> Poly {
+        let mut work = ctx.pool.take(self.conversion.work_limbs() * ctx.n);
+        self.conversion.prepare(ctx, |i| x.at(self.positions[i]), &mut work);
+        let mut out = ctx.pool.take(self.inverses.len() * ctx.n);
+        parallel::each_limb(ctx.n, &mut out, |t, out| {
+            let mut remainder = ctx.pool.take(ctx.n);
+            self.conversion.convert(ctx, t, &work, &mut remainder);
+            let m = &ctx.tables[t].modulus;
+            simd::sub_scale(ctx.simd, m, x.at(t), &remainder, self.inverses[t], out);
+        });
+        out
+    }
+}
+
+/// Product of some primes modulo m.
+pub(crate) fn product<'a>(primes: &[Modulus], indices: impl IntoIterator<Item = &'a usize>, m: &Modulus) -> u64 {
+    indices.into_iter().fold(1, |x, &i| m.mul(x, m.reduce(primes[i].value())))
+}

@@ -1,0 +1,123 @@
+//! Everything that depends on the parameters alone: primes, transforms and the constants of every level.
+
+use std::sync::Arc;
+
+use crate::HeError;
+
+use super::basis::{Conversion, Division, product};
+use super::encoder::Encoder;
+use super::modulus::{Modulus, Shoup};
+use super::ntt::NttTables;
+use super::pool::Pool;
+use super::primes::PrimeChain;
+use super::simd::Simd;
+
+/// Ring degrees the backend implements.
+pub(crate) const LOG_N: std::ops::RangeInclusive<u32> = 11..=16;
+
+/// Constants of ciphertexts with a given number of limbs.
+#[derive(Clone, Debug)]
+pub(crate) struct LevelConstants {
+    /// Conversion of each key-switching digit to the other limbs of QP.
+    pub(crate) digits: Vec<Conversion>,
+    /// QP to Q: division by P.
+    pub(crate) mod_down: Division,
+    /// Q to Q without its last prime; `None` at level 0.
+    pub(crate) rescale: Option<Division>,
+    /// QP to Q without its last prime in one step.
+    pub(crate) mod_down_rescale: Option<Division>,
+}
+
+/// Parameters made ready for use.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// Ring degree.
+    pub(crate) n: usize,
+    /// Instruction set of the kernels.
+    pub(crate) simd: Simd,
+    /// Ciphertext primes, then special primes.
+    pub(crate) tables: Vec<NttTables>,
+    /// Number of ciphertext primes.
+    pub(crate) q_count: usize,
+    /// Number of special primes, and of limbs in a digit.
+    pub(crate) p_count: usize,
+    /// By level.
+    pub(crate) levels: Vec<LevelConstants>,
+    /// P modulo each ciphertext prime.
+    pub(crate) p_mod_q: Vec<Shoup>,
+    /// Slots to coefficients.
+    pub(crate) encoder: Encoder,
+    /// Recycled buffers.
+    pub(crate) pool: Arc<Pool>,
+}
+
+impl Context {
+    /// Constants for ring degree `2^log_n` and primes of these bit sizes.
+    pub(crate) fn new(log_n: u32, log_q: &[u32], log_p: &[u32], simd: Simd) -> Result<Self, HeError> {
+        if !LOG_N.contains(&log_n) {
+            return Err(HeError::RingDegree { log_n, min: *LOG_N.start(), max: *LOG_N.end() });
+        }
+        if log_q.is_empty() || log_p.is_empty() {
+            return Err(HeError::EmptyChain { q: log_q.len(), p: log_p.len() });
+        }
+        let chain = PrimeChain::new(log_n, log_q, log_p)?;
+        let n = 1 << log_n;
+        let tables: Vec<NttTables> = chain.q.iter().chain(&chain.p).map(|&p| NttTables::new(p, n, simd)).collect();
+        let primes: Vec<Modulus> = tables.iter().map(|t| t.modulus.clone()).collect();
+        let (q_count, p_count) = (chain.q.len(), chain.p.len());
+        let special: Vec<usize> = (q_count..q_count + p_count).collect();
+        Ok(Self {
+            n,
+            simd,
+            q_count,
+            p_count,
+            levels: (0..q_count).map(|level| level_constants(&primes, n, level, &special)).collect(),
+            p_mod_q: primes[..q_count].iter().map(|m| m.shoup(product(&primes, &special, m))).collect(),
+            encoder: Encoder::new(n),
+            pool: Arc::default(),
+            tables,
+        })
+    }
+
+    /// Slots of a ciphertext.
+    pub(crate) const fn slots(&self) -> usize {
+        self.n / 2
+    }
+
+    /// Limbs of a polynomial in the extended basis QP at `level`.
+    pub(crate) const fn extended_limbs(&self, level: usize) -> usize {
+        level + 1 + self.p_count
+    }
+
+    /// Index of the prime of limb t of a polynomial in QP at `level`.
+    pub(crate) const fn prime_of_limb(&self, level: usize, t: usize) -> usize {
+        if t <= level { t } else { self.q_count + t - level - 1 }
+    }
+
+    /// The prime of limb t of a polynomial in QP at `level`.
+    pub(crate) fn modulus(&self, level: usize, t: usize) -> &Modulus {
+        &self.tables[self.prime_of_limb(level, t)].modulus
+    }
+
+    /// log2 of the product of the primes up to `level`.
+    pub(crate) fn log_modulus(&self, level: usize) -> f64 {
+        self.tables[..=level].iter().map(|t| (t.modulus.value() as f64).log2()).sum()
+    }
+}
+
+fn level_constants(primes: &[Modulus], n: usize, level: usize, special: &[usize]) -> LevelConstants {
+    let limbs: Vec<usize> = (0..=level).collect();
+    let all: Vec<usize> = limbs.iter().chain(special).copied().collect();
+    let digit = |from: &[usize]| {
+        let to: Vec<usize> = all.iter().copied().filter(|i| !from.contains(i)).collect();
+        Conversion::new(primes, n, from, &to)
+    };
+    let drop_p: Vec<(usize, usize)> = special.iter().enumerate().map(|(i, &p)| (p, level + 1 + i)).collect();
+    let drop_both: Vec<(usize, usize)> = std::iter::once((level, level)).chain(drop_p.iter().copied()).collect();
+    LevelConstants {
+        digits: limbs.chunks(special.len()).map(digit).collect(),
+        mod_down: Division::new(primes, n, &drop_p, level + 1),
+        rescale: (level > 0).then(|| Division::new(primes, n, &[(level, level)], level)),
+        mod_down_rescale: (level > 0).then(|| Division::new(primes, n, &drop_both, level)),
+    }
+}

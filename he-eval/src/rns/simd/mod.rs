@@ -1,0 +1,119 @@
+//! The inner loops, each as a portable twin and as an AVX-512 IFMA kernel that gives the same words.
+//!
+//! Which twin runs is decided once per context by [`Simd::detect`]; setting `STRIAE_SIMD=portable` forces the portable
+//! one. All slices hold whole vectors (a multiple of [`LANES`] words), residues are reduced unless a function says
+//! otherwise, and sums of products are accumulated as two 52-bit halves without reducing in between.
+
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+#[cfg(target_arch = "x86_64")]
+mod ifma_ntt;
+mod portable;
+
+use super::modulus::{Modulus, Shoup};
+use super::ntt::NttTables;
+
+/// Words of a vector.
+pub(crate) const LANES: usize = 8;
+/// Words of one term in one tile of a mirrored dot product.
+pub(crate) const TILE: usize = 64;
+
+/// The instruction set the kernels use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Simd(Level);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Portable,
+    /// Constructed only by [`Simd::detect`], after the CPU was asked: the safety of every dispatch rests on this.
+    #[cfg(target_arch = "x86_64")]
+    Ifma,
+}
+
+impl Simd {
+    /// The best this CPU can do, unless `STRIAE_SIMD=portable` is set.
+    pub fn detect() -> Self {
+        if std::env::var_os("STRIAE_SIMD").is_some_and(|v| v == "portable") {
+            return Self::portable();
+        }
+        Self::fastest()
+    }
+
+    /// The best this CPU can do.
+    pub fn fastest() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512ifma")
+            && std::arch::is_x86_feature_detected!("avx512dq")
+        {
+            return Self(Level::Ifma);
+        }
+        Self::portable()
+    }
+
+    /// The portable twin.
+    pub const fn portable() -> Self {
+        Self(Level::Portable)
+    }
+
+    /// Name for provenance headers.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Level::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Level::Ifma => "avx512ifma",
+        }
+    }
+}
+
+macro_rules! kernels {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?);)*) => {
+        $($(#[$doc])*
+        pub(crate) fn $name(simd: Simd, $($arg: $ty),*) {
+            match simd.0 {
+                Level::Portable => portable::$name($($arg),*),
+                #[cfg(target_arch = "x86_64")]
+                #[expect(unsafe_code, reason = "the CPU features were detected when `simd` was made")]
+                Level::Ifma => {
+                    // SAFETY: `Level::Ifma` exists only after `Simd::fastest` found the features these functions need.
+                    unsafe { ifma::$name($($arg),*) }
+                }
+            }
+        })*
+    };
+}
+
+kernels! {
+    /// Forward negacyclic transform in place; output in bit-reversed order.
+    fn ntt_forward(tables: &NttTables, x: &mut [u64]);
+    /// Inverse transform in place, without the factor 1/N.
+    fn ntt_inverse(tables: &NttTables, x: &mut [u64]);
+    /// x <- x factor + add.
+    fn scale_add(m: &Modulus, x: &mut [u64], factor: Shoup, add: u64);
+    /// out <- floor(sum_i y_i inverse_i), in floating point: how often the basis product fits into sum_i y_i hat_i.
+    fn overflow(ys: &[&[u64]], inverses: &[f64], out: &mut [u64]);
+    /// out <- sum_i y_i coefficient_i - subtract; the y_i are below 2^50 but not reduced modulo m.
+    fn convert(m: &Modulus, ys: &[&[u64]], coefficients: &[u64], subtract: u64, out: &mut [u64]);
+    /// out0 <- sum_i d_i b_i and out1 <- sum_i d_i a_i, where `key` holds b_0, a_0, b_1, a_1, .. one after the other.
+    fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]);
+    /// out <- (u - v) factor.
+    fn sub_scale(m: &Modulus, u: &[u64], v: &[u64], factor: Shoup, out: &mut [u64]);
+    /// x <- x + y.
+    fn add_assign(m: &Modulus, x: &mut [u64], y: &[u64]);
+    /// x <- x + y factor.
+    fn add_scaled(m: &Modulus, x: &mut [u64], y: &[u64], factor: Shoup);
+    /// (a0, a1, out2) <- (a0^2, 2 a0 a1, a1^2).
+    fn square(m: &Modulus, a0: &mut [u64], a1: &mut [u64], out2: &mut [u64]);
+    /// out <- c mod p for signed c below 2^51 in size.
+    fn lift(m: &Modulus, coefficients: &[i64], out: &mut [u64]);
+    /// out <- automorphism of x (see `automorphism`).
+    fn permute(map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
+    /// out <- out + automorphism of x.
+    fn permute_add(m: &Modulus, map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
+    /// One tile of a dot product with mirrored plaintexts: for j in the tile, out[j] <- sum over terms of x[j] pt[j], and
+    /// out[n-1-j] likewise with the same pt[j]. `terms` are (index of the plaintext in `plains`, index into `inputs`).
+    fn dot_mirrored(m: &Modulus, terms: &[(u32, u32)], plains: &[u64], inputs: &[[&[u64]; 2]], start: usize, out: [&mut [u64]; 2]);
+}
+
+#[cfg(test)]
+mod tests;

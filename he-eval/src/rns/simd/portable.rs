@@ -1,0 +1,162 @@
+//! Portable twins of the kernels; see the parent module for what each computes.
+
+use crate::rns::modulus::{Modulus, Shoup};
+use crate::rns::ntt::NttTables;
+
+use super::{LANES, TILE};
+
+/// Harvey's butterfly (x, y) <- (x + w y, x - w y) on values in [0, 4p).
+fn forward_butterfly(m: &Modulus, x: &mut u64, y: &mut u64, w: Shoup) {
+    let twice = 2 * m.value();
+    let a = if *x >= twice { *x - twice } else { *x };
+    let t = m.mul_lazy(*y, w);
+    *x = a + t;
+    *y = a + twice - t;
+}
+
+/// Its inverse (x, y) <- (x + y, (x - y) w) on values in [0, 2p).
+fn inverse_butterfly(m: &Modulus, x: &mut u64, y: &mut u64, w: Shoup) {
+    let twice = 2 * m.value();
+    let sum = *x + *y;
+    let difference = *x + twice - *y;
+    *x = if sum >= twice { sum - twice } else { sum };
+    *y = m.mul_lazy(difference, w);
+}
+
+pub(super) fn ntt_forward(tables: &NttTables, x: &mut [u64]) {
+    let m = &tables.modulus;
+    let mut len = x.len();
+    let mut node = 1;
+    while len > 1 {
+        for block in x.chunks_exact_mut(len) {
+            let (low, high) = block.split_at_mut(len / 2);
+            let w = tables.forward.at(node);
+            low.iter_mut().zip(high).for_each(|(x, y)| forward_butterfly(m, x, y, w));
+            node += 1;
+        }
+        len /= 2;
+    }
+    let twice = 2 * m.value();
+    x.iter_mut().for_each(|v| *v = m.once(if *v >= twice { *v - twice } else { *v }));
+}
+
+pub(super) fn ntt_inverse(tables: &NttTables, x: &mut [u64]) {
+    let m = &tables.modulus;
+    let mut len = 2;
+    while len <= x.len() {
+        let first = x.len() / len;
+        for (i, block) in x.chunks_exact_mut(len).enumerate() {
+            let (low, high) = block.split_at_mut(len / 2);
+            let w = tables.inverse.at(first + i);
+            low.iter_mut().zip(high).for_each(|(x, y)| inverse_butterfly(m, x, y, w));
+        }
+        len *= 2;
+    }
+    x.iter_mut().for_each(|v| *v = m.once(*v));
+}
+
+pub(super) fn scale_add(m: &Modulus, x: &mut [u64], factor: Shoup, add: u64) {
+    x.iter_mut().for_each(|v| *v = m.add(m.mul_shoup(*v, factor), add));
+}
+
+pub(super) fn overflow(ys: &[&[u64]], inverses: &[f64], out: &mut [u64]) {
+    for (j, o) in out.iter_mut().enumerate() {
+        let mut sum = 0.0;
+        for (y, inverse) in ys.iter().zip(inverses) {
+            // No fused multiply-add: the vector twin must round alike, and not every CPU has one.
+            sum += y[j] as f64 * inverse;
+        }
+        *o = sum as u64;
+    }
+}
+
+pub(super) fn convert(m: &Modulus, ys: &[&[u64]], coefficients: &[u64], subtract: u64, out: &mut [u64]) {
+    for (j, o) in out.iter_mut().enumerate() {
+        let sum: u128 = ys.iter().zip(coefficients).map(|(y, &c)| u128::from(y[j]) * u128::from(c)).sum();
+        *o = m.sub(m.reduce_wide(sum), subtract);
+    }
+}
+
+pub(super) fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]) {
+    let n = out0.len();
+    for j in 0..n {
+        let (mut b, mut a) = (0u128, 0u128);
+        for (digit, pair) in digits.iter().zip(key.chunks_exact(2 * n)) {
+            b += u128::from(digit[j]) * u128::from(pair[j]);
+            a += u128::from(digit[j]) * u128::from(pair[n + j]);
+        }
+        out0[j] = m.reduce_wide(b);
+        out1[j] = m.reduce_wide(a);
+    }
+}
+
+pub(super) fn sub_scale(m: &Modulus, u: &[u64], v: &[u64], factor: Shoup, out: &mut [u64]) {
+    for ((o, &u), &v) in out.iter_mut().zip(u).zip(v) {
+        *o = m.mul_shoup(u + m.value() - v, factor);
+    }
+}
+
+pub(super) fn add_assign(m: &Modulus, x: &mut [u64], y: &[u64]) {
+    x.iter_mut().zip(y).for_each(|(x, &y)| *x = m.add(*x, y));
+}
+
+pub(super) fn add_scaled(m: &Modulus, x: &mut [u64], y: &[u64], factor: Shoup) {
+    x.iter_mut().zip(y).for_each(|(x, &y)| *x = m.add(*x, m.mul_shoup(y, factor)));
+}
+
+pub(super) fn square(m: &Modulus, a0: &mut [u64], a1: &mut [u64], out2: &mut [u64]) {
+    for ((x, y), z) in a0.iter_mut().zip(a1).zip(out2) {
+        let cross = m.mul(*x, *y);
+        *z = m.mul(*y, *y);
+        *y = m.add(cross, cross);
+        *x = m.mul(*x, *x);
+    }
+}
+
+pub(super) fn lift(m: &Modulus, coefficients: &[i64], out: &mut [u64]) {
+    out.iter_mut().zip(coefficients).for_each(|(o, &c)| *o = m.from_signed(c));
+}
+
+/// The source vector and the lane permutation of one output vector.
+fn source<'a>(entry: u32, lanes: &'a [[u64; LANES]; LANES], x: &'a [u64]) -> (&'a [u64], &'a [u64; LANES]) {
+    let block = entry as usize / LANES;
+    (&x[block * LANES..][..LANES], &lanes[entry as usize % LANES])
+}
+
+pub(super) fn permute(map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]) {
+    for (&entry, o) in map.iter().zip(out.as_chunks_mut::<LANES>().0) {
+        let (block, order) = source(entry, lanes, x);
+        *o = order.map(|lane| block[lane as usize]);
+    }
+}
+
+pub(super) fn permute_add(m: &Modulus, map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]) {
+    for (&entry, o) in map.iter().zip(out.as_chunks_mut::<LANES>().0) {
+        let (block, order) = source(entry, lanes, x);
+        for (o, &lane) in o.iter_mut().zip(order) {
+            *o = m.add(*o, block[lane as usize]);
+        }
+    }
+}
+
+pub(super) fn dot_mirrored(
+    m: &Modulus,
+    terms: &[(u32, u32)],
+    plains: &[u64],
+    inputs: &[[&[u64]; 2]],
+    start: usize,
+    out: [&mut [u64]; 2],
+) {
+    let n = out[0].len();
+    for (component, out) in out.into_iter().enumerate() {
+        for j in 0..TILE {
+            for position in [start + j, n - 1 - start - j] {
+                let product = |&(plain, input): &(u32, u32)| {
+                    let x = inputs[input as usize][component][position];
+                    u128::from(x) * u128::from(plains[plain as usize * TILE + j])
+                };
+                out[position] = m.reduce_wide(terms.iter().map(product).sum());
+            }
+        }
+    }
+}

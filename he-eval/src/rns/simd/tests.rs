@@ -1,0 +1,115 @@
+//! Every vector kernel gives the words of its portable twin.
+
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::rns::automorphism::{Automorphism, galois_element};
+use crate::rns::primes::PrimeChain;
+
+const N: usize = 2048;
+
+struct Case {
+    rng: ChaCha8Rng,
+    m: Modulus,
+}
+
+impl Case {
+    fn new(seed: u64, bits: u32) -> Self {
+        let prime = PrimeChain::new(11, &[bits], &[]).unwrap().q[0];
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), m: Modulus::new(prime) }
+    }
+
+    /// Residues, with the extremes among them.
+    fn poly(&mut self) -> Vec<u64> {
+        let p = self.m.value();
+        let mut x: Vec<u64> = (0..N).map(|_| self.rng.random_range(0..p)).collect();
+        x[..4].copy_from_slice(&[0, 1, p - 1, p - 2]);
+        x
+    }
+
+    /// All residues p - 1: the largest lazy sums.
+    fn largest(&self) -> Vec<u64> {
+        vec![self.m.value() - 1; N]
+    }
+
+    fn factor(&mut self) -> Shoup {
+        let w = self.rng.random_range(0..self.m.value());
+        self.m.shoup(w)
+    }
+}
+
+/// Runs a kernel both ways on copies of `state` and compares everything it wrote.
+fn same(state: &[Vec<u64>], kernel: impl Fn(Simd, &mut [Vec<u64>])) {
+    let (mut portable, mut fast) = (state.to_vec(), state.to_vec());
+    kernel(Simd::portable(), &mut portable);
+    kernel(Simd::fastest(), &mut fast);
+    assert!(portable == fast, "the twins differ");
+}
+
+fn two(state: &mut [Vec<u64>]) -> (&mut Vec<u64>, &mut Vec<u64>) {
+    let (a, b) = state.split_at_mut(1);
+    (&mut a[0], &mut b[0])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn elementwise_kernels(seed in any::<u64>(), bits in prop::sample::select(vec![17u32, 30, 40, 50])) {
+        let mut c = Case::new(seed, bits);
+        let (m, s, add) = (c.m.clone(), c.factor(), c.factor().w);
+        let state = [c.poly(), c.poly(), c.poly()];
+        same(&state, |simd, x| scale_add(simd, &m, &mut x[0], s, add));
+        same(&state, |simd, x| { let (a, b) = two(x); add_assign(simd, &m, a, b); });
+        same(&state, |simd, x| { let (a, b) = two(x); add_scaled(simd, &m, a, b, s); });
+        same(&state, |simd, x| { let (a, b) = two(x); let u = a.clone(); sub_scale(simd, &m, &u, b, s, a); });
+        same(&state, |simd, x| {
+            let [a, b, c] = x else { unreachable!("three polynomials") };
+            square(simd, &m, a, b, c);
+        });
+        let signed: Vec<i64> = (0..N).map(|_| c.rng.random_range(-(1i64 << 50)..1 << 50)).collect();
+        same(&state, |simd, x| lift(simd, &m, &signed, &mut x[0]));
+        let auto = Automorphism::new(galois_element((seed % 1024) as u32, N), N);
+        same(&state, |simd, x| { let (a, b) = two(x); permute(simd, &auto.map, &auto.lanes, a, b); });
+        same(&state, |simd, x| { let (a, b) = two(x); permute_add(simd, &m, &auto.map, &auto.lanes, a, b); });
+    }
+
+    #[test]
+    fn sums_of_products(seed in any::<u64>(), bits in prop::sample::select(vec![17u32, 40, 50]), count in 1usize..40) {
+        let mut c = Case::new(seed, bits);
+        let m = c.m.clone();
+        let ys: Vec<Vec<u64>> = (0..count).map(|i| if seed % 2 == 0 { c.largest() } else { c.poly() }).collect();
+        let refs: Vec<&[u64]> = ys.iter().map(Vec::as_slice).collect();
+        let coefficients: Vec<u64> = (0..count).map(|_| if seed % 2 == 0 { m.value() - 1 } else { c.factor().w }).collect();
+        let state = [vec![0; N], vec![0; N]];
+        same(&state, |simd, x| convert(simd, &m, &refs, &coefficients, coefficients[0], &mut x[0]));
+        let inverses = vec![1.0 / m.value() as f64; count];
+        same(&state, |simd, x| overflow(simd, &refs, &inverses, &mut x[0]));
+        let key: Vec<u64> = (0..2 * count).flat_map(|_| if seed % 2 == 0 { c.largest() } else { c.poly() }).collect();
+        same(&state, |simd, x| { let (a, b) = two(x); key_dot(simd, &m, &refs, &key, a, b); });
+        let inputs: Vec<[&[u64]; 2]> = refs.iter().map(|&r| [r, refs[0]]).collect();
+        let terms: Vec<(u32, u32)> = (0..count as u32).map(|i| (i, count as u32 - 1 - i)).collect();
+        for start in [0, TILE, N / 2 - TILE] {
+            same(&state, |simd, x| { let (a, b) = two(x); dot_mirrored(simd, &m, &terms, &key, &inputs, start, [a, b]); });
+        }
+    }
+}
+
+#[test]
+fn transforms() {
+    for log_n in 8..=16 {
+        for bits in [log_n + 9, 40, 50] {
+            let prime = PrimeChain::new(log_n, &[bits], &[]).unwrap().q[0];
+            let mut rng = ChaCha8Rng::seed_from_u64(u64::from(bits));
+            let tables = NttTables::new(prime, 1 << log_n, Simd::fastest());
+            for largest in [false, true] {
+                let x: Vec<u64> =
+                    (0..1 << log_n).map(|_| if largest { prime - 1 } else { rng.random_range(0..prime) }).collect();
+                same(std::slice::from_ref(&x), |simd, x| ntt_forward(simd, &tables, &mut x[0]));
+                same(&[x], |simd, x| ntt_inverse(simd, &tables, &mut x[0]));
+            }
+        }
+    }
+}
