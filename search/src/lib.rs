@@ -1,1 +1,20 @@
 //! Search, evaluation and the striae command line.
+
+pub mod pareto;
+pub mod sampler;
+pub mod storage;
+
+mod budget;
+mod event;
+mod seed;
+mod study;
+mod trial;
+
+pub use budget::{Budget, Progress, StopReason};
+pub use event::{SearchEvent, Stage};
+pub use seed::Seed;
+pub use study::{
+    Limits, Objective, SamplerConfig, SamplerKind, SpaceRef, Study, StudyConfig, StudyError, StudyErrorKind,
+    TrainingConfig, TrainingStage, VerifyConfig,
+};
+pub use trial::{Direction, Outcome, Param, ParamError, Trial, TrialId, TrialState};

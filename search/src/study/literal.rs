@@ -1,0 +1,178 @@
+//! The unchecked form of a study, field by field as in its TOML file.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sampler::Nsga2Config;
+use crate::{Budget, Direction};
+
+/// A study's TOML file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudyConfig {
+    /// Name in the store.
+    pub name: String,
+    /// Data set.
+    pub dataset: String,
+    /// Folder of the data set's files; relative to the TOML file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// A built-in space by name, or a space's TOML file, relative to this one.
+    pub space: String,
+    /// Root of the seed tree.
+    pub seed: u64,
+    /// When to end.
+    pub budget: Budget,
+    /// How to propose candidates.
+    #[serde(default)]
+    pub sampler: SamplerConfig,
+    /// What to optimise, in this order.
+    #[serde(default = "both_objectives")]
+    pub objectives: Vec<Objective>,
+    /// What a candidate must keep.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How candidates are trained.
+    pub training: TrainingConfig,
+    /// How the picks are checked under encryption.
+    #[serde(default)]
+    pub verify: VerifyConfig,
+}
+
+fn both_objectives() -> Vec<Objective> {
+    vec![Objective::Accuracy, Objective::Latency]
+}
+
+/// A quantity to optimise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// Validation accuracy, between 0 and 1.
+    Accuracy,
+    /// Estimated encrypted latency of one image in milliseconds.
+    Latency,
+}
+
+impl Objective {
+    /// Which way is better.
+    pub const fn direction(self) -> Direction {
+        match self {
+            Self::Accuracy => Direction::Maximize,
+            Self::Latency => Direction::Minimize,
+        }
+    }
+
+    /// Name in tables and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::Latency => "latency_ms",
+        }
+    }
+}
+
+/// Which sampler proposes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplerKind {
+    /// Independent samples.
+    Random,
+    /// NSGA-II.
+    #[default]
+    Nsga2,
+}
+
+/// The sampler and its settings; those of NSGA-II are ignored by random search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplerConfig {
+    /// Which.
+    pub kind: SamplerKind,
+    /// Trials per generation.
+    pub population: usize,
+    /// Probability that a child has two parents.
+    pub crossover: f64,
+    /// Probability that a child of two parents is mutated.
+    pub mutation: f64,
+}
+
+impl Default for SamplerConfig {
+    fn default() -> Self {
+        let Nsga2Config { population, crossover, mutation } = Nsga2Config::default();
+        Self { kind: SamplerKind::default(), population, crossover, mutation }
+    }
+}
+
+impl SamplerConfig {
+    /// Settings of NSGA-II.
+    pub const fn nsga2(&self) -> Nsga2Config {
+        Nsga2Config { population: self.population, crossover: self.crossover, mutation: self.mutation }
+    }
+}
+
+/// Limits on a candidate; those that are broken end its trial before anything is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Estimated latency of one image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    /// Estimated peak memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_gib: Option<f64>,
+    /// Largest ring degree, as a power of two.
+    pub max_log_n: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { latency_ms: None, memory_gib: None, max_log_n: 15 }
+    }
+}
+
+/// The two trainings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Of each candidate that keeps the limits.
+    pub short: TrainingStage,
+    /// Of the front.
+    pub full: TrainingStage,
+}
+
+/// One training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingStage {
+    /// Passes over the images.
+    pub epochs: usize,
+    /// Number of training images used; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<usize>,
+    /// Images per step; the trainer's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// Peak learning rate; the trainer's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// Weight decay; the trainer's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+}
+
+/// The encrypted check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VerifyConfig {
+    /// Test images encrypted per network.
+    pub images: usize,
+    /// Networks of the front that are checked.
+    pub top: usize,
+}
+
+impl Default for VerifyConfig {
+    fn default() -> Self {
+        Self { images: 16, top: 1 }
+    }
+}

@@ -1,0 +1,124 @@
+use std::path::Path;
+
+use super::*;
+use crate::Direction;
+
+const FULL: &str = r#"
+name = "mnist"
+dataset = "mnist"
+data_dir = "data"
+space = "spaces/mine.toml"
+seed = 7
+objectives = ["latency", "accuracy"]
+
+[budget]
+trials = 40
+trained = 10
+minutes = 5.0
+
+[sampler]
+kind = "random"
+
+[limits]
+latency_ms = 500.0
+memory_gib = 4.0
+max_log_n = 14
+
+[training.short]
+epochs = 1
+subset = 4000
+
+[training.full]
+epochs = 8
+learning_rate = 0.05
+
+[verify]
+images = 16
+top = 2
+"#;
+
+const SHORT: &str = r#"
+name = "d"
+dataset = "glyphs"
+space = "strianet-mnist"
+seed = 1
+budget = { trials = 1 }
+training = { short = { epochs = 1 }, full = { epochs = 2 } }
+"#;
+
+fn parse(text: &str) -> Result<Study, StudyError> {
+    Study::from_toml(text, Path::new("some/study.toml"))
+}
+
+#[test]
+fn every_field_is_read() {
+    let study = parse(FULL).expect("a valid study");
+    assert_eq!((study.name(), study.dataset(), study.seed().0), ("mnist", "mnist", 7));
+    assert_eq!(study.data_dir().as_deref(), Some(Path::new("some/data")));
+    assert_eq!(study.space(), SpaceRef::File("some/spaces/mine.toml".into()));
+    assert_eq!(study.directions(), [Direction::Minimize, Direction::Maximize]);
+    assert_eq!((study.budget().trials, study.budget().trained, study.budget().minutes), (40, Some(10), Some(5.0)));
+    assert_eq!((study.sampler().kind, study.sampler().population), (SamplerKind::Random, 20));
+    assert_eq!(study.limits().max_log_n, 14);
+    assert_eq!((study.training().short.subset, study.training().full.learning_rate), (Some(4000), Some(0.05)));
+    assert_eq!(study.verify(), &VerifyConfig { images: 16, top: 2 });
+}
+
+#[test]
+fn absent_fields_have_defaults_and_the_literal_survives_toml() {
+    let study = parse(SHORT).expect("a valid study");
+    assert_eq!(study.space(), SpaceRef::Builtin("strianet-mnist".to_owned()));
+    assert_eq!(study.directions(), [Direction::Maximize, Direction::Minimize]);
+    assert_eq!((study.sampler().kind, study.limits().max_log_n), (SamplerKind::Nsga2, 15));
+    for study in [study, parse(FULL).expect("a valid study")] {
+        let text = toml::to_string(study.config()).expect("a literal is TOML");
+        assert_eq!(parse(&text).expect("its own text is valid"), study);
+    }
+}
+
+#[test]
+fn bad_fields_are_named_on_one_line() {
+    let cases = [
+        ("seed = 7", "sead = 7", "some/study.toml: line 6: unknown field `sead`"),
+        ("seed = 7", "seed = -7", "some/study.toml: line 6: "),
+        ("seed = 7", "", "some/study.toml: line 1: missing field `seed`"),
+        ("seed = 7", "seed = ", "some/study.toml: line 6: "),
+        ("trials = 40", "trials = 0", "budget.trials is 0, it must be at least 1"),
+        ("trials = 40", "trials = 40\nepochs = 1", "line 11: unknown field `epochs`"),
+        ("minutes = 5.0", "minutes = nan", "budget.minutes is NaN, it must be positive"),
+        ("kind = \"random\"", "kind = \"bayes\"", "line 15: unknown variant `bayes`"),
+        ("kind = \"random\"", "population = 1", "sampler.population is 1, it must be at least 2"),
+        ("kind = \"random\"", "crossover = 1.5", "sampler.crossover is 1.5, it must lie between 0 and 1"),
+        ("kind = \"random\"", "mutation = -1.0", "sampler.mutation is -1, it must lie between 0 and 1"),
+        ("max_log_n = 14", "max_log_n = 17", "limits.max_log_n is 17, it must lie between 12 and 16"),
+        ("latency_ms = 500.0", "latency_ms = 0.0", "limits.latency_ms is 0, it must be positive"),
+        ("subset = 4000", "subset = 0", "training.short.subset is 0"),
+        ("epochs = 8", "epochs = 0", "training.full.epochs is 0"),
+        ("learning_rate = 0.05", "learning_rate = inf", "training.full.learning_rate is inf"),
+        ("[\"latency\", \"accuracy\"]", "[\"latency\", \"latency\"]", "objectives is [latency, latency], it must list"),
+        ("[\"latency\", \"accuracy\"]", "[]", "objectives is [], it must list"),
+        ("name = \"mnist\"", "name = \" \"", "some/study.toml: name is  , it must have"),
+        ("top = 2", "top = 0", "verify.top is 0"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(FULL.contains(from), "{from}");
+        let error = parse(&FULL.replace(from, to)).expect_err(to);
+        let message = error.to_string();
+        assert!(message.contains(expected) && !message.contains('\n'), "{to}: {message}");
+        assert!(message.starts_with("some/study.toml: ") && !error.hint().is_empty());
+    }
+    let missing = Study::from_file("no/such.toml").expect_err("it is missing").to_string();
+    assert!(missing.starts_with("no/such.toml: cannot be read"), "{missing}");
+}
+
+#[test]
+fn a_study_resumes_with_its_own_settings_only() {
+    let stored = serde_json::to_value(parse(FULL).expect("valid").config()).expect("JSON");
+    let with = |from: &str, to: &str| parse(&FULL.replace(from, to)).expect("valid").check_resumes(&stored);
+    assert!(with("trials = 40", "trials = 80").is_ok());
+    assert!(with("top = 2", "top = 1").is_ok());
+    let error = with("seed = 7", "seed = 8").expect_err("another seed").to_string();
+    assert_eq!(error, "some/study.toml: seed is 8, the study was begun with 7");
+    let error = with("subset = 4000", "").expect_err("other training").to_string();
+    assert!(error.contains("training is {"), "{error}");
+}
