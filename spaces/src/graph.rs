@@ -245,12 +245,12 @@ fn infer_conv(conv: &Conv2d, input: Shape) -> Result<Shape, GraphError> {
         let (name, value) = if k > MAX_SIDE { ("kernel", k) } else { ("stride", conv.stride) };
         return Err(field("conv", name, value, &format!("must be at most {MAX_SIDE}")));
     }
-    if channels % groups != 0 || conv.out_channels % groups != 0 {
+    if !channels.is_multiple_of(groups) || !conv.out_channels.is_multiple_of(groups) {
         let why = format!("must divide {channels} input and {} output channels", conv.out_channels);
         return Err(field("conv", "groups", groups, &why));
     }
     if let Grouping::Shifted { blocks } = conv.grouping
-        && (blocks == 0 || groups % blocks != 0)
+        && (blocks == 0 || !groups.is_multiple_of(blocks))
     {
         return Err(field("conv", "blocks", blocks, &format!("must divide {groups} groups")));
     }

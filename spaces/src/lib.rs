@@ -13,6 +13,7 @@ mod json;
 mod notation;
 mod op;
 mod shape;
+pub mod space;
 mod suggest;
 mod weights;
 pub mod zoo;

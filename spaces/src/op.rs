@@ -125,7 +125,7 @@ impl Kernel {
             KernelMask::Row => y == centre,
             KernelMask::Column => x == centre,
             KernelMask::Alternating => {
-                if j % 2 == 0 {
+                if j.is_multiple_of(2) {
                     y == centre
                 } else {
                     x == centre

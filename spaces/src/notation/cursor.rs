@@ -1,5 +1,7 @@
 //! A position in the text, and the errors that name it.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 use crate::GraphError;
@@ -27,12 +29,12 @@ pub enum NotationError {
         what: &'static str,
     },
     /// Well-formed but ill-typed.
-    #[error("notation, character {position}: `{item}`: {source}")]
+    #[error("notation, character {position}: {}{source}", .item.as_ref().map(|i| format!("`{i}`: ")).unwrap_or_default())]
     Graph {
         /// Where, counted from 1.
         position: usize,
-        /// The item.
-        item: String,
+        /// The item, if it is one item's fault.
+        item: Option<String>,
         /// What is wrong with it.
         source: GraphError,
     },
@@ -122,10 +124,11 @@ impl<'a> Cursor<'a> {
         NotationError::Twice { position: self.position(start), what }
     }
 
-    /// Error of the item that began at byte `start`.
-    pub(super) fn ill_typed(&self, start: usize, source: GraphError) -> NotationError {
-        let item = quote(self.text[start..self.at].trim_end());
-        NotationError::Graph { position: self.position(start), item, source }
+    /// Error of the item in this range of bytes.
+    pub(super) fn ill_typed(&self, item: Range<usize>, source: GraphError) -> NotationError {
+        let position = self.position(item.start);
+        let text = self.text[item].trim_end();
+        NotationError::Graph { position, item: (!text.is_empty()).then(|| quote(text)), source }
     }
 
     fn position(&self, byte: usize) -> usize {

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use super::cursor::{Cursor, NotationError};
 use crate::{
-    Activation, AvgPool, Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Linear, NodeId, Op, Padding, Shape,
-    TypedGraph,
+    Activation, AvgPool, Conv2d, GraphBuilder, GraphError, Grouping, Kernel, KernelMask, Linear, NodeId, Op, Padding,
+    Shape, TypedGraph,
 };
 
 const OPS: &str = "one of conv(..), linear(..), pool(..), bn, quad, relu, flatten, add(..)";
@@ -19,14 +19,21 @@ impl FromStr for TypedGraph {
         let mut cursor = Cursor::new(text);
         let start = cursor.at();
         let shape = shape(&mut cursor)?;
-        let mut builder = GraphBuilder::new(shape).map_err(|e| cursor.ill_typed(start, e))?;
+        // Where each node stands in the text.
+        let mut spans = vec![(start, cursor.at())];
+        let mut builder = GraphBuilder::new(shape).map_err(|e| cursor.ill_typed(start..cursor.at(), e))?;
         cursor.expect(':')?;
         while !cursor.is_at_end() {
             let start = cursor.at();
             let (op, inputs) = item(&mut cursor, builder.last())?;
-            builder.push(op, &inputs).map_err(|e| cursor.ill_typed(start, e))?;
+            builder.push(op, &inputs).map_err(|e| cursor.ill_typed(start..cursor.at(), e))?;
+            spans.push((start, cursor.at()));
         }
-        builder.build().map_err(|e| cursor.ill_typed(start, e))
+        builder.build().map_err(|error| {
+            let end = (cursor.at(), cursor.at());
+            let (from, to) = if let GraphError::Unused { node } = error { spans[node.index()] } else { end };
+            cursor.ill_typed(from..to, error)
+        })
     }
 }
 

@@ -1,0 +1,53 @@
+//! The quantities that the Focused Constraint bounds.
+
+use super::{BoundViolation, Bounds};
+
+/// What a network asks of HE, computed without building it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeSize {
+    /// Levels: one per linear part and one per activation; the three parts of a fusable block count as one.
+    pub levels: usize,
+    /// External rotations of the convolutions and poolings after the stem: with `a` position offsets per group,
+    /// `(a - 1) * min(ciphertexts out, taps * ciphertexts in)`, output-side or input-side, whichever is less. Slot shifts
+    /// and the classifier are not counted.
+    pub external_rotations: usize,
+    /// Ciphertexts of the widest stage.
+    pub ciphertexts: usize,
+    /// Taps of the largest kernel after the stem.
+    pub taps: usize,
+    /// Channels of a bottleneck wider than its stage, and of that stage.
+    pub(super) misfit: Option<(usize, usize)>,
+}
+
+impl HeSize {
+    /// The first bound it breaks.
+    pub(super) fn check(&self, bounds: &Bounds) -> Result<(), BoundViolation> {
+        if let Some((middle, channels)) = self.misfit {
+            return Err(BoundViolation::Bottleneck { middle, channels });
+        }
+        if self.taps > bounds.max_taps {
+            return Err(BoundViolation::Taps { taps: self.taps, limit: bounds.max_taps });
+        }
+        if self.ciphertexts > bounds.max_ciphertexts {
+            return Err(BoundViolation::Ciphertexts { ciphertexts: self.ciphertexts, limit: bounds.max_ciphertexts });
+        }
+        if self.levels > bounds.max_levels {
+            return Err(BoundViolation::Levels { levels: self.levels, limit: bounds.max_levels });
+        }
+        if self.external_rotations > bounds.max_external_rotations {
+            let (rotations, limit) = (self.external_rotations, bounds.max_external_rotations);
+            return Err(BoundViolation::ExternalRotations { rotations, limit });
+        }
+        Ok(())
+    }
+
+    /// How far outside the bounds it lies, relative to each; 0 within.
+    pub(super) fn excess(&self, bounds: &Bounds) -> f64 {
+        let over = |value: usize, limit: usize| value.saturating_sub(limit) as f64 / limit.max(1) as f64;
+        over(self.taps, bounds.max_taps)
+            + over(self.ciphertexts, bounds.max_ciphertexts)
+            + over(self.levels, bounds.max_levels)
+            + over(self.external_rotations, bounds.max_external_rotations)
+            + self.misfit.map_or(0.0, |(middle, channels)| middle as f64 / channels as f64)
+    }
+}
