@@ -1,1 +1,31 @@
 //! Data sets and HE-aware training of Striae networks with candle.
+//!
+//! A network arrives as a [`TypedGraph`](striae_spaces::TypedGraph), is trained by [`train`] on [`Splits`], folded by
+//! [`fold`] into the form that encrypted evaluation lowers, and leaves as a [`WeightStore`](striae_spaces::WeightStore).
+//! Everything random comes from one [`SeedTree`]; the same seed gives the same bits at any number of threads of one
+//! machine (another vector width may round differently).
+
+mod augment;
+mod checkpoint;
+mod data;
+mod error;
+mod evaluate;
+mod fold;
+mod layers;
+mod model;
+mod optim;
+mod range;
+mod schedule;
+mod seed;
+mod trainer;
+
+pub use augment::Augment;
+pub use data::{Dataset, DatasetName, GlyphConfig, Normalisation, Splits, glyphs, load};
+pub use error::{DataError, TrainError};
+pub use evaluate::{Evaluation, evaluate, logits};
+pub use fold::fold;
+pub use layers::{Conv, ConvGrads};
+pub use model::{MIN_CURVATURE, Model};
+pub use range::{ActivationRange, ranges};
+pub use seed::SeedTree;
+pub use trainer::{EpochStats, TrainConfig, TrainEvent, Trained, train};

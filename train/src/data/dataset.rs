@@ -1,0 +1,155 @@
+//! Labelled images in memory.
+
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+use striae_spaces::Shape;
+
+use crate::SeedTree;
+
+/// Images and labels as files hold them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Raw {
+    pub(super) shape: Shape,
+    pub(super) pixels: Vec<u8>,
+    pub(super) labels: Vec<u8>,
+}
+
+/// Mean and standard deviation per channel of pixels scaled to 0..1, over the whole official training set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalisation {
+    /// Means.
+    pub mean: Vec<f32>,
+    /// Standard deviations.
+    pub std: Vec<f32>,
+}
+
+impl Normalisation {
+    fn of(raw: &Raw) -> Self {
+        let channels = raw.shape.channels();
+        let (height, width) = raw.shape.spatial();
+        let mut histograms = vec![[0u64; 256]; channels];
+        for (i, map) in raw.pixels.chunks_exact(height * width).enumerate() {
+            map.iter().for_each(|&p| histograms[i % channels][usize::from(p)] += 1);
+        }
+        let moments = histograms.iter().map(|histogram| {
+            let total = histogram.iter().sum::<u64>() as f64;
+            let sum = |power: i32| -> f64 {
+                histogram.iter().enumerate().map(|(v, &n)| (v as f64 / 255.0).powi(power) * n as f64).sum()
+            };
+            let mean = sum(1) / total;
+            // A constant channel would divide by zero.
+            (mean as f32, (sum(2) / total - mean * mean).max(1e-12).sqrt() as f32)
+        });
+        let (mean, std) = moments.unzip();
+        Self { mean, std }
+    }
+
+    /// The normalised value of every byte, per channel.
+    pub(crate) fn tables(&self) -> Vec<[f32; 256]> {
+        let table = |(mean, std): (&f32, &f32)| std::array::from_fn(|v| (v as f32 / 255.0 - mean) / std);
+        self.mean.iter().zip(&self.std).map(table).collect()
+    }
+}
+
+/// Labelled images of one shape. Pixels are kept as bytes and normalised when read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    raw: Raw,
+    classes: usize,
+    normalisation: Normalisation,
+}
+
+impl Dataset {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.raw.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.raw.labels.is_empty()
+    }
+
+    /// Shape of an image.
+    pub fn shape(&self) -> Shape {
+        self.raw.shape
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Label of each image.
+    pub fn labels(&self) -> &[u8] {
+        &self.raw.labels
+    }
+
+    /// How pixels are normalised.
+    pub fn normalisation(&self) -> &Normalisation {
+        &self.normalisation
+    }
+
+    /// The bytes of an image, channel by channel, row by row.
+    pub fn pixels(&self, index: usize) -> &[u8] {
+        let len = self.raw.shape.len();
+        &self.raw.pixels[index * len..][..len]
+    }
+
+    /// One image, normalised.
+    pub fn image(&self, index: usize) -> Vec<f32> {
+        self.images(index..index + 1)
+    }
+
+    /// Neighbouring images, normalised, one after the other.
+    pub fn images(&self, range: std::ops::Range<usize>) -> Vec<f32> {
+        let tables = self.normalisation.tables();
+        let map = self.raw.shape.len() / tables.len();
+        let len = self.raw.shape.len();
+        let maps = self.raw.pixels[range.start * len..range.end * len].chunks_exact(map).zip(tables.iter().cycle());
+        maps.flat_map(|(map, table)| map.iter().map(|&p| table[usize::from(p)])).collect()
+    }
+
+    /// The images of the given numbers, in that order.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let pixels = indices.iter().flat_map(|&i| self.pixels(i)).copied().collect();
+        let labels = indices.iter().map(|&i| self.raw.labels[i]).collect();
+        let raw = Raw { shape: self.raw.shape, pixels, labels };
+        Self { raw, classes: self.classes, normalisation: self.normalisation.clone() }
+    }
+
+    /// The first images, at most `count`.
+    #[must_use]
+    pub fn take(&self, count: usize) -> Self {
+        self.select(&(0..count.min(self.len())).collect::<Vec<_>>())
+    }
+}
+
+/// A data set in its three parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Splits {
+    /// To train on.
+    pub train: Dataset,
+    /// Cut from the training set; all that a search may look at.
+    pub validation: Dataset,
+    /// Read once, for the final table.
+    pub test: Dataset,
+}
+
+impl Splits {
+    pub(super) fn new(train: Raw, test: Raw, held_out: usize, seed: &SeedTree) -> Self {
+        let normalisation = Normalisation::of(&train);
+        let classes = train.labels.iter().max().map_or(0, |&l| usize::from(l) + 1);
+        let set = |raw| Dataset { raw, classes, normalisation: normalisation.clone() };
+        let (all, test) = (set(train), set(test));
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.shuffle(&mut seed.rng());
+        let (validation, train) = order.split_at_mut(held_out);
+        // In the files' order, so that neither part depends on the shuffle beyond its membership.
+        validation.sort_unstable();
+        train.sort_unstable();
+        Self { train: all.select(train), validation: all.select(validation), test }
+    }
+}

@@ -1,0 +1,284 @@
+//! Convolution of batches: forward, input gradient and weight gradient, for every grouping, mask, stride and padding.
+//!
+//! `Conv2d::input_channel` and `Conv2d::taps` define what is computed; a [`Conv`] turns them once into lists of shifted
+//! planes (see `flat`) for the loops of `kernel`. Work is split into chunks of a fixed number of images and partial weight
+//! gradients are added in chunk order, so results do not depend on the number of threads.
+
+use std::cell::RefCell;
+
+use pulp::Arch;
+use rayon::prelude::*;
+use striae_spaces::{Conv2d, Shape, Tap};
+
+use super::{
+    flat::{Axis, Flat},
+    kernel::{Correlate, GradTask, LANES, MAX_DESTS, MAX_OUTS, MAX_SOURCES, Sweep, Task, blocks},
+};
+
+/// Values per plane a chunk aims at: enough to pay for the horizontal sums of the weight gradient.
+const CHUNK_VALUES: usize = 1024;
+/// Most images per chunk; a batch of 64 then has work for at least four threads.
+const MAX_CHUNK: usize = 16;
+
+/// A convolution of one input shape, ready to run.
+#[derive(Clone, Debug)]
+pub struct Conv {
+    channels: usize,
+    outputs: usize,
+    flat: Flat,
+    /// Images per chunk.
+    images: usize,
+    /// Distance between planes.
+    plane: usize,
+    /// Zeros before the gradient planes, which are read at negative shifts.
+    margin: usize,
+    weights: usize,
+    forward: Vec<Task>,
+    input_grad: Vec<Task>,
+    weight_grad: Vec<GradTask>,
+}
+
+/// Gradients of a convolution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConvGrads {
+    /// Gradient of the input, unless it was not asked for.
+    pub input: Option<Vec<f32>>,
+    /// Gradient of the weights.
+    pub weight: Vec<f32>,
+}
+
+/// Channels that are connected to each other, the unit that all three passes are planned in.
+struct Group {
+    outputs: Vec<usize>,
+    inputs: Vec<usize>,
+}
+
+impl Conv {
+    /// Plans `conv` from maps of shape `input` to maps of shape `output`, as the typed graph inferred them.
+    pub fn new(conv: &Conv2d, input: Shape, output: Shape) -> Self {
+        let (channels, outputs) = (input.channels(), output.channels());
+        let per_group = channels / conv.groups;
+        let taps: Vec<Vec<Tap>> = (0..per_group).map(|j| conv.taps(j)).collect();
+        let all = taps.iter().flatten();
+        let ((h, w), (ho, wo)) = (input.spatial(), output.spatial());
+        let rows = Axis::new(h, ho, conv.stride, all.clone().map(|t| t.0));
+        let cols = Axis::new(w, wo, conv.stride, all.clone().map(|t| t.1));
+        let flat = Flat::new(rows, cols, all.clone().copied());
+        let images = CHUNK_VALUES.div_ceil(flat.len()).min(MAX_CHUNK);
+        let plane = (images * flat.len()).next_multiple_of(LANES);
+        let margin = all.map(|&t| flat.tap(t).1).max().unwrap_or(0).next_multiple_of(LANES);
+        let weights = outputs * per_group * conv.kernel.tap_count();
+        let mut planned = Self {
+            channels,
+            outputs,
+            flat,
+            images,
+            plane,
+            margin,
+            weights,
+            forward: Vec::new(),
+            input_grad: Vec::new(),
+            weight_grad: Vec::new(),
+        };
+        for group in groups(conv, channels) {
+            planned.plan_group(&group, &taps, conv.kernel.tap_count());
+        }
+        planned
+    }
+
+    fn plan_group(&mut self, group: &Group, taps: &[Vec<Tap>], tap_count: usize) {
+        let Group { outputs, inputs } = group;
+        let row = inputs.len() * tap_count;
+        let sources: Vec<usize> = inputs
+            .iter()
+            .zip(taps)
+            .flat_map(|(&c, taps)| taps.iter().map(move |&t| (c, t)))
+            .map(|(c, t)| {
+                let (phase, shift) = self.flat.tap(t);
+                (c * self.flat.phases.len() + phase) * self.plane + shift
+            })
+            .collect();
+        for (start, size) in blocks(outputs.len(), MAX_DESTS) {
+            let dests = outputs[start..start + size].to_vec();
+            let weights = (0..sources.len()).flat_map(|k| dests.iter().map(move |o| o * row + k)).collect();
+            self.forward.push(Task { dests, sources: sources.clone(), weights });
+        }
+        for (start, size) in blocks(outputs.len(), MAX_OUTS) {
+            let block = &outputs[start..start + size];
+            let parts = sources.len().div_ceil(MAX_SOURCES);
+            for part in 0..parts {
+                let (from, to) = (part * sources.len() / parts, (part + 1) * sources.len() / parts);
+                self.weight_grad.push(GradTask {
+                    outs: block.iter().map(|o| self.margin + o * self.plane).collect(),
+                    sources: sources[from..to].to_vec(),
+                    weights: block.iter().map(|o| o * row + from).collect(),
+                });
+            }
+        }
+        // Input channels with the same taps have the same sources and can be computed together.
+        let mut classes: Vec<Vec<usize>> = Vec::new();
+        for j in 0..inputs.len() {
+            match classes.iter_mut().find(|class| taps[class[0]] == taps[j]) {
+                Some(class) => class.push(j),
+                None => classes.push(vec![j]),
+            }
+        }
+        for class in classes {
+            for (start, size) in blocks(class.len(), MAX_DESTS) {
+                self.plan_input_grad(group, &class[start..start + size], &taps[class[0]], row);
+            }
+        }
+    }
+
+    fn plan_input_grad(&mut self, group: &Group, js: &[usize], taps: &[Tap], row: usize) {
+        let phases = self.flat.phases.len();
+        for phase in 0..phases {
+            let (mut sources, mut weights) = (Vec::new(), Vec::new());
+            for &o in &group.outputs {
+                for (t, &tap) in taps.iter().enumerate() {
+                    let (tap_phase, shift) = self.flat.tap(tap);
+                    if tap_phase == phase {
+                        sources.push(self.margin + o * self.plane - shift);
+                        weights.extend(js.iter().map(|j| o * row + j * taps.len() + t));
+                    }
+                }
+            }
+            let dests = js.iter().map(|&j| group.inputs[j] * phases + phase).collect();
+            self.input_grad.push(Task { dests, sources, weights });
+        }
+    }
+
+    /// Number of weights.
+    pub fn weight_count(&self) -> usize {
+        self.weights
+    }
+
+    fn input_len(&self) -> usize {
+        self.channels * self.flat.rows.input * self.flat.cols.input
+    }
+
+    fn output_len(&self) -> usize {
+        self.outputs * self.flat.rows.output * self.flat.cols.output
+    }
+
+    /// The convolution of the images in `x`, all stored one after the other.
+    pub fn forward(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
+        let batch = x.len() / self.input_len();
+        let packed = pack(&self.forward, weight);
+        let mut y = vec![0.0; batch * self.output_len()];
+        let chunks =
+            x.par_chunks(self.images * self.input_len()).zip(y.par_chunks_mut(self.images * self.output_len()));
+        chunks.for_each(|(x, y)| {
+            SCRATCH.with_borrow_mut(|[src, dst, _]| {
+                let len = self.insert_inputs(x, src);
+                dst.resize((self.outputs * self.plane).max(dst.len()), 0.0);
+                let (tasks, plane) = (&self.forward[..], self.plane);
+                Arch::new().dispatch(Sweep { tasks, packed: &packed, src, dst, plane, len });
+                for (i, image) in y.chunks_exact_mut(self.output_len()).enumerate() {
+                    let pixels = image.len() / self.outputs;
+                    for (o, map) in image.chunks_exact_mut(pixels).enumerate() {
+                        self.flat.extract_output(&dst[o * plane + i * self.flat.len()..], map);
+                    }
+                }
+            });
+        });
+        y
+    }
+
+    /// The gradients, given the input, the weights and the gradient of the output.
+    pub fn backward(&self, x: &[f32], weight: &[f32], grad: &[f32], need_input: bool) -> ConvGrads {
+        let (xs, gs) = (self.images * self.input_len(), self.images * self.output_len());
+        let partials: Vec<Vec<f32>>;
+        let mut input = need_input.then(|| vec![0.0; x.len()]);
+        if let Some(dx) = &mut input {
+            let packed = pack(&self.input_grad, weight);
+            let chunks = x.par_chunks(xs).zip(grad.par_chunks(gs)).zip(dx.par_chunks_mut(xs));
+            partials = chunks.map(|((x, g), dx)| self.chunk_grads(x, g, Some((dx, &packed)))).collect();
+        } else {
+            partials = x.par_chunks(xs).zip(grad.par_chunks(gs)).map(|(x, g)| self.chunk_grads(x, g, None)).collect();
+        }
+        let mut sum = vec![0.0; self.weights];
+        for partial in &partials {
+            sum.iter_mut().zip(partial).for_each(|(s, p)| *s += p);
+        }
+        ConvGrads { input, weight: sum }
+    }
+
+    fn chunk_grads(&self, x: &[f32], grad: &[f32], input: Option<(&mut [f32], &[f32])>) -> Vec<f32> {
+        let mut dw = vec![0.0; self.weights];
+        SCRATCH.with_borrow_mut(|[src, dst, grads]| {
+            let len = self.insert_inputs(x, src);
+            self.insert_grads(grad, grads);
+            Arch::new().dispatch(Correlate { tasks: &self.weight_grad, grad: grads, src, dw: &mut dw, len });
+            let Some((dx, packed)) = input else { return };
+            let phases = self.flat.phases.len();
+            dst.resize((self.channels * phases * self.plane).max(dst.len()), 0.0);
+            let (tasks, plane) = (&self.input_grad[..], self.plane);
+            Arch::new().dispatch(Sweep { tasks, packed, src: grads, dst, plane, len });
+            for (i, image) in dx.chunks_exact_mut(self.input_len()).enumerate() {
+                let pixels = image.len() / self.channels;
+                for (c, map) in image.chunks_exact_mut(pixels).enumerate() {
+                    for (p, &phase) in self.flat.phases.iter().enumerate() {
+                        let start = (c * phases + p) * plane + i * self.flat.len();
+                        self.flat.extract_input(phase, &dst[start..], map);
+                    }
+                }
+            }
+        });
+        dw
+    }
+
+    /// Lays a chunk's images out as flat planes; returns how many values of each plane count.
+    fn insert_inputs(&self, x: &[f32], buffer: &mut Vec<f32>) -> usize {
+        let phases = self.flat.phases.len();
+        zeroed(buffer, self.channels * phases * self.plane + self.margin + LANES);
+        for (i, image) in x.chunks_exact(self.input_len()).enumerate() {
+            let pixels = image.len() / self.channels;
+            for (c, map) in image.chunks_exact(pixels).enumerate() {
+                for (p, &phase) in self.flat.phases.iter().enumerate() {
+                    let start = (c * phases + p) * self.plane + i * self.flat.len();
+                    self.flat.insert_input(phase, map, &mut buffer[start..]);
+                }
+            }
+        }
+        (x.len() / self.input_len() * self.flat.len()).next_multiple_of(LANES)
+    }
+
+    fn insert_grads(&self, grad: &[f32], buffer: &mut Vec<f32>) {
+        zeroed(buffer, self.margin + self.outputs * self.plane + LANES);
+        for (i, image) in grad.chunks_exact(self.output_len()).enumerate() {
+            let pixels = image.len() / self.outputs;
+            for (o, map) in image.chunks_exact(pixels).enumerate() {
+                let start = self.margin + o * self.plane + i * self.flat.len();
+                self.flat.insert_output(map, &mut buffer[start..]);
+            }
+        }
+    }
+}
+
+thread_local! {
+    /// Source, destination and gradient planes, kept between calls: fresh pages cost as much as the copy into them.
+    static SCRATCH: RefCell<[Vec<f32>; 3]> = const { RefCell::new([const { Vec::new() }; 3]) };
+}
+
+fn zeroed(buffer: &mut Vec<f32>, len: usize) {
+    buffer.clear();
+    buffer.resize(len, 0.0);
+}
+
+fn pack(tasks: &[Task], weight: &[f32]) -> Vec<f32> {
+    tasks.iter().flat_map(|t| &t.weights).map(|&i| weight[i]).collect()
+}
+
+/// Output channels by the set of input channels they read; the definition is `Conv2d::input_channel`.
+fn groups(conv: &Conv2d, channels: usize) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for o in 0..conv.out_channels {
+        let inputs: Vec<usize> = (0..channels / conv.groups).map(|j| conv.input_channel(channels, o, j)).collect();
+        match groups.iter_mut().find(|g| g.inputs == inputs) {
+            Some(group) => group.outputs.push(o),
+            None => groups.push(Group { outputs: vec![o], inputs }),
+        }
+    }
+    groups
+}

@@ -1,0 +1,24 @@
+//! Kernels of the layers on plain slices, and the candle operations that wrap them.
+//!
+//! Values are f32, batch first, then channel, row, column. Every kernel splits its work independently of the number of
+//! threads and adds partial sums in a fixed order.
+
+mod conv;
+mod elementwise;
+mod flat;
+mod kernel;
+mod linear;
+mod loss;
+mod norm;
+mod ops;
+mod pool;
+
+#[cfg(test)]
+mod tests;
+
+pub use conv::{Conv, ConvGrads};
+
+pub(crate) use loss::{CrossEntropy, RangePenalty};
+pub(crate) use norm::Moments;
+pub(crate) use ops::{ActivationOp, BiasOp, ConvOp, LinearOp, NormOp, PoolOp};
+pub(crate) use pool::Pool;

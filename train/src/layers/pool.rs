@@ -1,0 +1,66 @@
+//! Average pooling without padding.
+
+use rayon::prelude::*;
+
+/// Maps per job.
+const MAPS: usize = 32;
+
+/// Geometry of a pooling layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pool {
+    pub(crate) size: usize,
+    pub(crate) stride: usize,
+    /// Height and width of the input.
+    pub(crate) input: (usize, usize),
+    /// Height and width of the output.
+    pub(crate) output: (usize, usize),
+}
+
+impl Pool {
+    fn pixels(self) -> (usize, usize) {
+        (self.input.0 * self.input.1, self.output.0 * self.output.1)
+    }
+
+    /// Averages every map.
+    pub(crate) fn forward(self, x: &[f32]) -> Vec<f32> {
+        let (from, to) = self.pixels();
+        let mut y = vec![0.0; x.len() / from * to];
+        let factor = 1.0 / (self.size * self.size) as f32;
+        y.par_chunks_mut(MAPS * to).zip(x.par_chunks(MAPS * from)).for_each(|(y, x)| {
+            for (y, x) in y.chunks_exact_mut(to).zip(x.chunks_exact(from)) {
+                self.windows(|out, start| {
+                    let row = |i: usize| x[start + i * self.input.1..][..self.size].iter().sum::<f32>();
+                    y[out] = factor * (0..self.size).map(row).sum::<f32>();
+                });
+            }
+        });
+        y
+    }
+
+    /// Spreads the gradient of every output pixel over its window.
+    pub(crate) fn backward(self, grad: &[f32]) -> Vec<f32> {
+        let (from, to) = self.pixels();
+        let mut dx = vec![0.0; grad.len() / to * from];
+        let factor = 1.0 / (self.size * self.size) as f32;
+        dx.par_chunks_mut(MAPS * from).zip(grad.par_chunks(MAPS * to)).for_each(|(dx, grad)| {
+            for (dx, grad) in dx.chunks_exact_mut(from).zip(grad.chunks_exact(to)) {
+                self.windows(|out, start| {
+                    for i in 0..self.size {
+                        let row = &mut dx[start + i * self.input.1..][..self.size];
+                        row.iter_mut().for_each(|d| *d += factor * grad[out]);
+                    }
+                });
+            }
+        });
+        dx
+    }
+
+    /// Calls `f` with the index of every output pixel and that of the first input pixel of its window.
+    fn windows(self, mut f: impl FnMut(usize, usize)) {
+        for y in 0..self.output.0 {
+            for x in 0..self.output.1 {
+                f(y * self.output.1 + x, (y * self.input.1 + x) * self.stride);
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Ranges of the values that enter activations: what CKKS needs to choose its scale and to bound its error.
+
+use serde::{Deserialize, Serialize};
+use striae_spaces::{NodeId, Op, TypedGraph, WeightStore};
+
+use crate::{Dataset, Model, TrainError, evaluate::check_shapes};
+
+/// Images per pass.
+const BATCH: usize = 128;
+/// Fraction of values above the recorded quantile.
+const TAIL: f64 = 1e-4;
+
+/// Range of one activation's input.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivationRange {
+    /// The activation.
+    pub node: NodeId,
+    /// Smallest input.
+    pub min: f32,
+    /// Largest input.
+    pub max: f32,
+    /// Magnitude that 99.99 % of the inputs stay within.
+    pub quantile: f32,
+}
+
+/// Records the range of the input of every activation over a data set.
+pub fn ranges(graph: &TypedGraph, weights: &WeightStore, data: &Dataset) -> Result<Vec<ActivationRange>, TrainError> {
+    check_shapes(graph, data)?;
+    let model = Model::from_weights(graph, weights)?;
+    let activations: Vec<NodeId> = graph.ids().filter(|&id| matches!(graph.node(id).op, Op::Activation(_))).collect();
+    let mut records: Vec<Record> =
+        activations.iter().map(|&id| Record::new(graph.shape(id).len() * data.len())).collect();
+    for start in (0..data.len()).step_by(BATCH) {
+        let end = (start + BATCH).min(data.len());
+        let values = model.eval_pass(&model.input(data.images(start..end))?)?;
+        for (id, record) in activations.iter().zip(&mut records) {
+            let input = values[graph.node(*id).inputs[0].index()].as_ref().expect("inputs of activations are kept");
+            record.add(&input.flatten_all()?.to_vec1()?);
+        }
+    }
+    Ok(activations.into_iter().zip(records).map(|(node, record)| record.finish(node)).collect())
+}
+
+/// Keeps the extremes and the magnitudes above the quantile, whose number is known beforehand.
+struct Record {
+    min: f32,
+    max: f32,
+    /// How many of the largest magnitudes to keep.
+    keep: usize,
+    largest: Vec<f32>,
+    /// No magnitude below can be among the largest any more.
+    floor: f32,
+}
+
+impl Record {
+    fn new(count: usize) -> Self {
+        let keep = (count as f64 * TAIL) as usize + 1;
+        Self { min: f32::INFINITY, max: f32::NEG_INFINITY, keep, largest: Vec::new(), floor: 0.0 }
+    }
+
+    fn add(&mut self, values: &[f32]) {
+        for &v in values {
+            (self.min, self.max) = (self.min.min(v), self.max.max(v));
+            if v.abs() >= self.floor {
+                self.largest.push(v.abs());
+            }
+            if self.largest.len() >= 4 * self.keep + 1024 {
+                self.shrink();
+            }
+        }
+    }
+
+    fn shrink(&mut self) {
+        if self.largest.len() > self.keep {
+            self.largest.select_nth_unstable_by(self.keep - 1, |a, b| b.total_cmp(a));
+            self.largest.truncate(self.keep);
+        }
+        self.floor = self.largest.iter().copied().fold(f32::INFINITY, f32::min);
+    }
+
+    fn finish(mut self, node: NodeId) -> ActivationRange {
+        self.shrink();
+        ActivationRange { node, min: self.min, max: self.max, quantile: self.floor }
+    }
+}
