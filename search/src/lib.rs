@@ -6,12 +6,14 @@ pub mod storage;
 
 mod budget;
 mod event;
+mod history;
 mod seed;
 mod study;
 mod trial;
 
 pub use budget::{Budget, Progress, StopReason};
 pub use event::{SearchEvent, Stage};
+pub use history::History;
 pub use seed::Seed;
 pub use study::{
     Limits, Objective, SamplerConfig, SamplerKind, SpaceRef, Study, StudyConfig, StudyError, StudyErrorKind,

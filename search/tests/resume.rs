@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
-use striae_search::sampler::{GenotypeOps, Nsga2, Nsga2Config, Sampler, TrialView};
+use striae_search::sampler::{GenotypeOps, Nsga2, Nsga2Config, Sampler};
 use striae_search::storage::{NewTrial, Store};
-use striae_search::{Direction, Outcome, Param, Seed, Trial, TrialState};
+use striae_search::{Direction, History, Outcome, Param, Seed, Trial, TrialState};
 
 const TRIALS: u64 = 60;
 const CHOICES: usize = 6;
@@ -67,13 +67,14 @@ fn search(file: &Path) {
     let mut sampler = Nsga2::new(Digits, Seed(5), config).expect("valid");
     loop {
         let trials = store.trials(study).expect("readable");
-        let done: Vec<_> = trials.iter().filter(|t| t.state == TrialState::Complete).collect();
-        let next = trials.iter().map(|t| t.proposal + 1).max().unwrap_or(0);
+        let history = History::new(&trials);
+        let next = history.next_proposal();
         let trial = if let Some(trial) = store.claim_waiting(study).expect("written") {
             trial
         } else if next < TRIALS {
-            let history: Vec<_> = done.iter().map(|t| TrialView::new(t, genotype(t), &DIRECTIONS)).collect();
-            let genotype = sampler.ask(&history, next).expect("all before it are finished");
+            assert_eq!(history.first_unfinished(), next);
+            let views = history.views(&DIRECTIONS, |t| Ok::<_, ()>(genotype(t))).expect("infallible");
+            let genotype = sampler.ask(&views, next).expect("all before it are finished");
             let new = NewTrial { proposal: next, params: params(&genotype), user_attrs: BTreeMap::new() };
             store.add_trial(study, &new).expect("added")
         } else {

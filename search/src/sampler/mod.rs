@@ -65,8 +65,8 @@ pub trait Sampler<G> {
     /// The proposals below this number must be finished before proposal `number` can be asked for.
     fn needs(&self, number: u64) -> u64;
 
-    /// Proposal `number`. `history` holds the finished proposals, in any order; those at or above
-    /// [`Sampler::needs`] are not looked at.
+    /// Proposal `number`. `history` holds each finished proposal once, in any order ([`History::views`](crate::History)
+    /// makes it); those at or above [`Sampler::needs`] are not looked at.
     fn ask(&mut self, history: &[TrialView<G>], number: u64) -> Result<G, SamplerError>;
 }
 
@@ -81,6 +81,12 @@ pub enum SamplerError {
         number: u64,
         /// The first it waits for.
         missing: u64,
+    },
+    /// The history holds a proposal twice, as with the dead trial of one that was run again.
+    #[error("proposal {proposal} is in the history twice")]
+    Repeated {
+        /// The proposal.
+        proposal: u64,
     },
     /// A population that cannot evolve.
     #[error("sampler.population is {0}, it must be at least 2")]

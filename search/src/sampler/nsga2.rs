@@ -2,9 +2,8 @@
 //!
 //! Deb, Pratap, Agarwal, Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE Transactions on
 //! Evolutionary Computation 6(2), 2002. Proposal `n` belongs to generation `n / P`, where P is the population. The parents
-//! of a generation are the best P of all trials of the generations before it, by constraint-dominated rank, then by
-//! crowding distance, then by number. The paper keeps the best of the last parents and their children; as elites never
-//! leave, that differs only in which crowded-out trials may come back, and needs a state that ours does not.
+//! of a generation are the best P of the last parents and their children, by constraint-dominated rank, then by crowding
+//! distance, then by number. They are found by replaying the history, so there is no state to store or to lose.
 //!
 //! A child that was tried before is mutated again, at most [`RETRIES`] times: in a discrete space repeats are frequent,
 //! and each costs a training.
@@ -72,7 +71,7 @@ impl<O: GenotypeOps> Nsga2<O> {
 
     /// All proposals of a generation, one after the other, so that none repeats an earlier one.
     fn breed(&self, past: &[&TrialView<O::Genotype>], first: u64) -> Vec<O::Genotype> {
-        let parents = best(past, self.config.population);
+        let parents = parents(past, self.config.population);
         let mut children: Vec<O::Genotype> = Vec::with_capacity(self.config.population);
         for number in first..first + self.config.population as u64 {
             let mut rng = self.seed.child(number).rng();
@@ -112,11 +111,7 @@ impl<O: GenotypeOps> Sampler<O::Genotype> for Nsga2<O> {
         if self.generation.as_ref().is_none_or(|(cached, _)| *cached != first) {
             let mut past: Vec<_> = history.iter().filter(|trial| trial.proposal < first).collect();
             past.sort_by_key(|trial| trial.proposal);
-            past.dedup_by_key(|trial| trial.proposal);
-            let gap = (0..first).zip(past.iter().map(|trial| Some(trial.proposal)).chain(std::iter::repeat(None)));
-            if let Some((missing, _)) = gap.into_iter().find(|&(expected, found)| found != Some(expected)) {
-                return Err(SamplerError::NotFinished { number, missing });
-            }
+            check_complete(&past, first, number)?;
             self.generation = Some((first, self.breed(&past, first)));
         }
         let children = self.generation.as_ref().map_or(&[][..], |(_, children)| children.as_slice());
@@ -124,9 +119,29 @@ impl<O: GenotypeOps> Sampler<O::Genotype> for Nsga2<O> {
     }
 }
 
+/// Refuses a history that does not hold each proposal below `first` once. `past` is sorted.
+fn check_complete<G>(past: &[&TrialView<G>], first: u64, number: u64) -> Result<(), SamplerError> {
+    if let Some(pair) = past.windows(2).find(|pair| pair[0].proposal == pair[1].proposal) {
+        return Err(SamplerError::Repeated { proposal: pair[0].proposal });
+    }
+    let found = past.iter().map(|trial| Some(trial.proposal)).chain(std::iter::repeat(None));
+    match (0..first).zip(found).find(|&(expected, found)| found != Some(expected)) {
+        Some((missing, _)) => Err(SamplerError::NotFinished { number, missing }),
+        None => Ok(()),
+    }
+}
+
 /// Position of the winner of a binary tournament among parents in order of fitness.
 fn tournament(parents: usize, rng: &mut impl Rng) -> usize {
     rng.random_range(0..parents).min(rng.random_range(0..parents))
+}
+
+/// The parents of the generation after `past`, best first; `past` holds whole generations of `population` trials.
+fn parents<'a, G>(past: &[&'a TrialView<G>], population: usize) -> Vec<&'a TrialView<G>> {
+    past.chunks(population).fold(Vec::new(), |mut parents, children| {
+        parents.extend(children);
+        best(&parents, population)
+    })
 }
 
 /// The best `count` trials, best first.

@@ -143,6 +143,8 @@ fn a_proposal_that_depends_on_an_unfinished_one_is_refused() {
     history.remove(7);
     assert_eq!(nsga2(0).ask(&history, 25), Err(SamplerError::NotFinished { number: 25, missing: 7 }));
     assert!(nsga2(0).ask(&history, 19).is_ok());
+    history.push(history[3].clone());
+    assert_eq!(nsga2(0).ask(&history, 25), Err(SamplerError::Repeated { proposal: 3 }));
     let config = Nsga2Config { population: 1, ..Nsga2Config::default() };
     assert_eq!(Nsga2::new(Grid, Seed(0), config).err(), Some(SamplerError::Population(1)));
     let config = Nsga2Config { crossover: f64::NAN, ..Nsga2Config::default() };

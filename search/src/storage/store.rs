@@ -84,7 +84,8 @@ impl Store {
         &self.path
     }
 
-    /// Claims the file for one search on this machine; while held, every trial left running by others is dead.
+    /// Claims the file for one search on this machine; while held, every trial that others left running is dead. An empty
+    /// file of the same name with `.lock` after it stays behind.
     pub fn lock(&self) -> Result<StoreLock, StoreError> {
         StoreLock::take(&self.path)
     }

@@ -146,7 +146,7 @@ fn requeue(t: &Transaction<'_>, study: StudyId, id: TrialId, max_retries: usize)
         return Ok(Requeued { proposal: dead.proposal, failed: dead.number, waiting: None });
     }
     history.push(dead.number);
-    let again = NewTrial { proposal: dead.proposal, params: dead.params, ..NewTrial::default() };
+    let again = NewTrial { proposal: dead.proposal, params: dead.params, user_attrs: dead.user_attrs };
     let id = insert_trial(t, study, &again, TrialState::Waiting)?;
     set_attr(t, SYSTEM, id, FAILED_TRIAL_KEY, &json!(history[0]))?;
     set_attr(t, SYSTEM, id, RETRY_HISTORY_KEY, &json!(history))?;

@@ -217,7 +217,7 @@ fn check_sampler(sampler: &SamplerConfig) -> Result<(), StudyErrorKind> {
             need(false, "sampler.crossover", crossover, "it must lie between 0 and 1")
         }
         SamplerError::Probability { .. } => need(false, "sampler.mutation", mutation, "it must lie between 0 and 1"),
-        SamplerError::Population(_) | SamplerError::NotFinished { .. } => {
+        SamplerError::Population(_) | SamplerError::NotFinished { .. } | SamplerError::Repeated { .. } => {
             need(false, "sampler.population", population, "it must be at least 2")
         }
     }
