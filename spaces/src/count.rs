@@ -1,4 +1,4 @@
-//! Sizes of a network that do not depend on any packing: parameters, multiply-accumulates, levels.
+//! Parameters and multiply-accumulates of a network.
 
 use crate::{Activation, NodeId, Op, TypedGraph};
 
@@ -41,43 +41,5 @@ impl TypedGraph {
             Op::Linear(_) => self.shape(node.inputs[0]).len() as u64,
             Op::Input | Op::AvgPool(_) | Op::Activation(_) | Op::Add | Op::Flatten | Op::BatchNorm => 0,
         }
-    }
-
-    /// Levels the network needs at least: one per linear operation and one per activation on the deepest path. Convolutions
-    /// that follow each other without an activation count as one if at most one of them has a kernel wider than a point
-    /// and nobody else reads between them, since they can be *fused*; the planner may still keep them *factored*.
-    pub fn levels(&self) -> usize {
-        self.depth(true)
-    }
-
-    /// Levels when no convolutions are fused.
-    pub fn levels_factored(&self) -> usize {
-        self.depth(false)
-    }
-
-    fn depth(&self, fuse: bool) -> usize {
-        let consumers = self.consumers();
-        // Per node: its depth, and, while a run of convolutions may still grow, whether it holds a wide kernel already.
-        let mut found: Vec<(usize, Option<bool>)> = Vec::with_capacity(self.nodes().len());
-        for node in self.nodes() {
-            let depth = node.inputs.iter().map(|i| found[i.index()].0).max().unwrap_or(0);
-            let run = match *node.inputs.as_slice() {
-                [input] if consumers[input.index()].len() == 1 => found[input.index()].1,
-                _ => None,
-            };
-            found.push(match &node.op {
-                Op::Conv2d(conv) => {
-                    let wide = !conv.kernel.is_point();
-                    match run {
-                        Some(has_wide) if fuse && !(wide && has_wide) => (depth, Some(has_wide || wide)),
-                        _ => (depth + 1, Some(wide)),
-                    }
-                }
-                Op::BatchNorm => (depth, run),
-                Op::Linear(_) | Op::Activation(_) => (depth + 1, None),
-                Op::Input | Op::AvgPool(_) | Op::Add | Op::Flatten => (depth, None),
-            });
-        }
-        found.last().map_or(0, |&(depth, _)| depth)
     }
 }

@@ -10,6 +10,7 @@ mod count;
 mod error;
 mod graph;
 mod json;
+mod levels;
 mod notation;
 mod op;
 mod shape;

@@ -49,13 +49,28 @@ fn exrot_free_reads_one_position_of_every_ciphertext() {
 #[test]
 fn levels_of_fusable_runs() {
     let levels = |text: &str| (parse(text).levels(), parse(text).levels_factored());
-    assert_eq!(levels("4x8x8: conv(2,k1) conv(2,k3) conv(4,k1) add(n0) quad"), (2, 4));
-    assert_eq!(levels("4x8x8: conv(2,k1) bn conv(2,k3) bn conv(4,k1) bn add(n0) quad"), (2, 4));
-    assert_eq!(levels("4x8x8: conv(2,k1) quad conv(2,k3) quad conv(4,k1)"), (5, 5));
-    // Two wide kernels do not fuse, nor do convolutions whose middle is read elsewhere.
+    let block = "conv(2,k1,g2,shifted2) bn conv(2,k3,g2,interleaved) bn conv(4,k1,g2,interleaved) bn add(n0)";
+    assert_eq!(levels(&format!("4x8x8: {block}")), (1, 3));
+    assert_eq!(levels(&format!("4x8x8: {block} quad flatten linear(2)")), (3, 5));
+    assert_eq!(levels(&format!("4x8x8: {}", block.replace("bn conv", "quad conv"))), (5, 5));
+    assert_eq!(levels("4x8x8: conv(2,k1,g2) conv(2,k3) conv(4,k1)"), (1, 3));
+    // Groups that do not compose, two wide kernels, a stride behind a kernel, a middle that is read elsewhere.
+    assert_eq!(levels("4x8x8: conv(4,k1,g2,interleaved) conv(4,k1,g4,interleaved)"), (2, 2));
+    assert_eq!(levels("4x8x8: conv(4,k1,g2,interleaved) conv(4,k1,g2,shifted2)"), (2, 2));
     assert_eq!(levels("4x8x8: conv(2,k3) conv(2,k3)"), (2, 2));
+    assert_eq!(levels("4x8x8: conv(2,k3) conv(2,k1,s2)"), (2, 2));
     assert_eq!(levels("4x8x8: conv(2,k3) conv(2,k1) add(n1)"), (2, 2));
-    assert_eq!(levels("4x8x8: pool(2) flatten linear(3) relu"), (2, 2));
+}
+
+#[test]
+fn levels_of_what_has_no_layer_to_join() {
+    let levels = |text: &str| parse(text).levels();
+    assert_eq!(levels("4x8x8: pool(2) flatten linear(3)"), 1);
+    // A sum of two activations, a norm behind one, a factor behind the last layer.
+    assert_eq!(levels("4x8x8: conv(4,k1) quad conv(4,k1) quad add(n2) flatten linear(3)"), 6);
+    assert_eq!(levels("4x8x8: quad bn flatten linear(3)"), 3);
+    assert_eq!(levels("4x8x8: conv(4,k1) quad"), 3);
+    assert_eq!(levels("4x8x8: conv(4,k1) pool(2) flatten"), 2);
 }
 
 #[test]

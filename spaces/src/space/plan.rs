@@ -225,13 +225,11 @@ impl Planner<'_> {
         self.note_conv(link.inputs, link.outputs, capacity, kernel, mix);
     }
 
-    /// A block on the current width whose squeeze mixes as told.
+    /// A block on the current width whose squeeze mixes as told. Its three parts have the same groups, so that they fuse.
     fn block(&self, middle: usize, kernel: Kernel, squeeze: MixingChoice, inner: bool) -> StriaBlock {
-        let (channels, capacity) = (self.channels, self.capacity());
-        let none = MixingChoice::None;
-        let squeeze = self.mix(squeeze, capacity, channels, middle);
-        let rest = [self.mix(none, capacity, middle, middle), self.mix(none, capacity, middle, channels)];
-        StriaBlock { middle, kernel, mixing: [squeeze, rest[0], rest[1]], inner }
+        let mix = |mixing| self.mix(mixing, self.capacity(), self.channels, middle);
+        let plain = mix(MixingChoice::None);
+        StriaBlock { middle, kernel, mixing: [mix(squeeze), plain, plain], inner }
     }
 
     fn add_blocks(&mut self, block: StriaBlock, count: usize) {
