@@ -32,8 +32,11 @@ pub struct Nsga2Config {
 }
 
 impl Default for Nsga2Config {
+    /// Of the populations 4, 6, 8, 10, 14, 20 and 30, ten came within 1.4 % of the best area after 40, 60, 100 and 300
+    /// trials of the tests' discrete ZDT1 (mean of 100 seeds), best after 40. Smaller ones lead where they do by less than
+    /// that, and keep fewer threads busy between generations.
     fn default() -> Self {
-        Self { population: 20, crossover: 0.9, mutation: 0.7 }
+        Self { population: 10, crossover: 0.9, mutation: 0.7 }
     }
 }
 

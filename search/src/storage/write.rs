@@ -35,12 +35,18 @@ impl Store {
     /// Takes the waiting trial with the lowest proposal, which starts to run now.
     pub fn claim_waiting(&self, study: StudyId) -> Result<Option<Trial>, StoreError> {
         self.write(|t| {
-            let waiting = read::trials(t, study)?.into_iter().filter(|trial| trial.state == TrialState::Waiting);
-            let Some(trial) = waiting.min_by_key(|trial| (trial.proposal, trial.number)) else { return Ok(None) };
+            // A trial that Optuna queued has no proposal of ours: its number stands for one.
+            let sql = "SELECT t.trial_id FROM trials t
+                       LEFT JOIN trial_system_attributes p ON p.trial_id = t.trial_id AND p.key = ?2
+                       WHERE t.study_id = ?1 AND t.state = 'WAITING'
+                       ORDER BY COALESCE(CAST(p.value_json AS INTEGER), t.number), t.number LIMIT 1";
+            let mut query = t.prepare_cached(sql)?;
+            let waiting = query.query_row((study.0, PROPOSAL_KEY), |row| row.get(0).map(TrialId)).optional()?;
+            let Some(id) = waiting else { return Ok(None) };
             let sql = "UPDATE trials SET state = 'RUNNING', datetime_start = ?1 WHERE trial_id = ?2";
-            t.execute(sql, (stamp(Timestamp::now()), trial.id.0))?;
-            beat(t, trial.id)?;
-            read::trial(t, trial.id).map(Some)
+            t.execute(sql, (stamp(Timestamp::now()), id.0))?;
+            beat(t, id)?;
+            read::trial(t, id).map(Some)
         })
     }
 

@@ -58,7 +58,7 @@ fn every_field_is_read() {
     assert_eq!(study.space(), SpaceRef::File("some/spaces/mine.toml".into()));
     assert_eq!(study.directions(), [Direction::Minimize, Direction::Maximize]);
     assert_eq!((study.budget().trials, study.budget().trained, study.budget().minutes), (40, Some(10), Some(5.0)));
-    assert_eq!((study.sampler().kind, study.sampler().population), (SamplerKind::Random, 20));
+    assert_eq!((study.sampler().kind, study.sampler().population), (SamplerKind::Random, 10));
     assert_eq!(study.limits().max_log_n, 14);
     assert_eq!((study.training().short.subset, study.training().full.learning_rate), (Some(4000), Some(0.05)));
     assert_eq!(study.verify(), &VerifyConfig { images: 16, top: 2 });
