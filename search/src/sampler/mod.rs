@@ -33,6 +33,22 @@ pub trait GenotypeOps {
     fn crossover(&self, a: &Self::Genotype, b: &Self::Genotype, rng: &mut ChaCha8Rng) -> Self::Genotype;
 }
 
+impl<T: GenotypeOps> GenotypeOps for &T {
+    type Genotype = T::Genotype;
+
+    fn sample(&self, rng: &mut ChaCha8Rng) -> T::Genotype {
+        (**self).sample(rng)
+    }
+
+    fn mutate(&self, parent: &T::Genotype, rng: &mut ChaCha8Rng) -> T::Genotype {
+        (**self).mutate(parent, rng)
+    }
+
+    fn crossover(&self, a: &T::Genotype, b: &T::Genotype, rng: &mut ChaCha8Rng) -> T::Genotype {
+        (**self).crossover(a, b, rng)
+    }
+}
+
 /// A finished proposal as a sampler sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrialView<G> {

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::{Seed, pareto};
+use crate::{SamplerConfig, SamplerKind, Seed, pareto};
 
 const GENES: usize = 12;
 const CHOICES: u8 = 8;
@@ -149,6 +149,19 @@ fn a_proposal_that_depends_on_an_unfinished_one_is_refused() {
     assert_eq!(Nsga2::new(Grid, Seed(0), config).err(), Some(SamplerError::Population(1)));
     let config = Nsga2Config { crossover: f64::NAN, ..Nsga2Config::default() };
     assert!(matches!(Nsga2::new(Grid, Seed(0), config), Err(SamplerError::Probability { field: "crossover", .. })));
+}
+
+#[test]
+fn a_study_file_chooses_the_sampler() {
+    let config = |kind| SamplerConfig { kind, population: 20, ..SamplerConfig::default() };
+    let mut evolved = config(SamplerKind::Nsga2).build(&Grid, Seed(3)).expect("valid");
+    let mut random = config(SamplerKind::Random).build(&Grid, Seed(3)).expect("valid");
+    let history = run(&mut nsga2(3), 20);
+    assert_eq!(evolved.ask(&history, 25), nsga2(3).ask(&history, 25));
+    assert_eq!(random.ask(&[], 25), Random::new(Grid, Seed(3)).ask(&[], 25));
+    assert_eq!((evolved.needs(25), random.needs(25)), (20, 0));
+    let bad = SamplerConfig { population: 0, ..SamplerConfig::default() };
+    assert_eq!(bad.build(&Grid, Seed(3)).err(), Some(SamplerError::Population(0)));
 }
 
 #[test]

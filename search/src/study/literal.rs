@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sampler::Nsga2Config;
-use crate::{Budget, Direction};
+use crate::sampler::{GenotypeOps, Nsga2, Nsga2Config, Random, Sampler, SamplerError};
+use crate::{Budget, Direction, Seed};
 
 /// A study's TOML file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,6 +105,18 @@ impl Default for SamplerConfig {
 }
 
 impl SamplerConfig {
+    /// The sampler over `ops`, for [`Study::seed`](super::Study::seed).
+    pub fn build<'a, O: GenotypeOps + 'a>(
+        &self,
+        ops: O,
+        seed: Seed,
+    ) -> Result<Box<dyn Sampler<O::Genotype> + 'a>, SamplerError> {
+        Ok(match self.kind {
+            SamplerKind::Random => Box::new(Random::new(ops, seed)),
+            SamplerKind::Nsga2 => Box::new(Nsga2::new(ops, seed, self.nsga2())?),
+        })
+    }
+
     /// Settings of NSGA-II.
     pub const fn nsga2(&self) -> Nsga2Config {
         Nsga2Config { population: self.population, crossover: self.crossover, mutation: self.mutation }
