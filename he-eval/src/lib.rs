@@ -1,7 +1,8 @@
-//! CKKS backends, encrypted circuits and their measurement.
 
+mod backend;
 mod error;
 mod rns;
 
+pub use backend::{ClearBackend, ClearCiphertext, ClearClient, ClearLinear, ClearPlain, HeBackend, HeClient};
 pub use error::HeError;
-pub use rns::{Seed, Simd};
+pub use rns::{RnsBackend, RnsCiphertext, RnsClient, RnsEncryptor, RnsLinear, RnsPlain, Seed, Simd};

@@ -1,8 +1,20 @@
-//! RNS-CKKS.
+//! CKKS in residue number systems (Cheon, Han, Kim, Kim and Song, 2018) with hybrid key switching.
+//!
+//! From the bottom up: arithmetic modulo one prime (`modulus`, `primes`, `ntt`, kernels in `simd`), conversions between
+//! bases (`basis`), slots (`encoder`, `automorphism`), randomness and keys (`sampling`, `keys`), key switching
+//! (`keyswitch`), the two roles (`client`, `evaluator`) and linear operators (`linear`). Polynomials are kept transformed,
+//! limb after limb, in words below their prime.
+
 mod automorphism;
 mod basis;
+mod ciphertext;
+mod client;
 mod context;
 mod encoder;
+mod evaluator;
+mod keys;
+mod keyswitch;
+mod linear;
 mod modulus;
 mod ntt;
 mod parallel;
@@ -11,5 +23,11 @@ mod primes;
 mod sampling;
 mod simd;
 
+pub use ciphertext::{RnsCiphertext, RnsPlain};
+pub use client::{RnsClient, RnsEncryptor};
+pub use evaluator::RnsBackend;
+pub use linear::RnsLinear;
 pub use sampling::Seed;
 pub use simd::Simd;
+
+pub(crate) use primes::PrimeChain;

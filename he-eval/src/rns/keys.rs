@@ -1,0 +1,201 @@
+//! Secret, public and key-switching keys.
+//!
+//! Key switching is hybrid (Han and Ki, 2020) with digits of as many limbs as there are special primes. Key digit d
+//! encrypts P s' in the limbs of digit d and zero in the others, over the whole of QP, so one key serves every level.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use zeroize::Zeroizing;
+
+use crate::HeError;
+
+use super::automorphism::{Automorphism, galois_element, inverse_element};
+use super::context::Context;
+use super::{parallel, sampling, simd};
+
+/// The secret: ternary coefficients, and their transform modulo every prime. Wiped when dropped.
+pub(crate) struct SecretKey {
+    coefficients: Zeroizing<Vec<i64>>,
+    values: Zeroizing<Vec<u64>>,
+}
+
+impl SecretKey {
+    /// A fresh secret.
+    pub(crate) fn generate(ctx: &Context, rng: &mut ChaCha20Rng) -> Self {
+        let mut coefficients = Zeroizing::new(vec![0; ctx.n]);
+        sampling::ternary(rng, &mut coefficients);
+        let values = lift_everywhere(ctx, &coefficients);
+        Self { coefficients, values }
+    }
+
+    /// The transform modulo the prime with index i.
+    pub(crate) fn limb(&self, ctx: &Context, i: usize) -> &[u64] {
+        &self.values[i * ctx.n..][..ctx.n]
+    }
+
+    /// Coefficients of the image under X -> X^g.
+    fn image(&self, g: usize) -> Zeroizing<Vec<i64>> {
+        let n = self.coefficients.len();
+        let mut image = Zeroizing::new(vec![0; n]);
+        for (i, &c) in self.coefficients.iter().enumerate() {
+            let exponent = i * g % (2 * n);
+            image[exponent % n] = if exponent < n { c } else { -c };
+        }
+        image
+    }
+}
+
+/// Transform of small coefficients modulo every prime.
+fn lift_everywhere(ctx: &Context, coefficients: &[i64]) -> Zeroizing<Vec<u64>> {
+    let mut values = Zeroizing::new(vec![0; ctx.tables.len() * ctx.n]);
+    parallel::each_limb(ctx.n, &mut values, |i, x| lift(ctx, i, coefficients, x));
+    values
+}
+
+/// Transform of small coefficients modulo the prime with index i.
+pub(crate) fn lift(ctx: &Context, i: usize, coefficients: &[i64], out: &mut [u64]) {
+    simd::lift(ctx.simd, &ctx.tables[i].modulus, coefficients, out);
+    ctx.tables[i].forward(out);
+}
+
+/// An encryption of zero over Q: (b, a) with b + a s small.
+pub(crate) struct PublicKey {
+    /// b, then a.
+    pub(crate) parts: [Vec<u64>; 2],
+}
+
+impl PublicKey {
+    /// The public key of a secret.
+    pub(crate) fn generate(ctx: &Context, secret: &SecretKey, rng: &mut ChaCha20Rng) -> Self {
+        let mut error = Zeroizing::new(vec![0; ctx.n]);
+        sampling::error(rng, &mut error);
+        let mut parts = [vec![0; ctx.q_count * ctx.n], vec![0; ctx.q_count * ctx.n]];
+        for i in 0..ctx.q_count {
+            let [b, a] = parts.each_mut().map(|x| &mut x[i * ctx.n..][..ctx.n]);
+            let mut lifted = Zeroizing::new(vec![0; ctx.n]);
+            lift(ctx, i, &error, &mut lifted);
+            mask_with(ctx, i, secret.limb(ctx, i), &lifted, rng, b, a);
+        }
+        Self { parts }
+    }
+}
+
+/// Draws a and sets b = message - a s modulo the prime with index i.
+pub(crate) fn mask_with(
+    ctx: &Context,
+    i: usize,
+    secret: &[u64],
+    message: &[u64],
+    rng: &mut ChaCha20Rng,
+    b: &mut [u64],
+    a: &mut [u64],
+) {
+    let m = &ctx.tables[i].modulus;
+    sampling::uniform(rng, m.value(), a);
+    for (((b, &a), &s), &message) in b.iter_mut().zip(&*a).zip(secret).zip(message) {
+        *b = m.sub(message, m.mul(a, s));
+    }
+}
+
+/// A key-switching key: limb after limb, in each limb b_0, a_0, b_1, a_1, .. of the digits.
+pub(crate) struct SwitchKey {
+    data: Vec<u64>,
+    limb_words: usize,
+}
+
+impl SwitchKey {
+    /// From the secret with transform `from` to the one with coefficients `to`.
+    fn generate(ctx: &Context, from: &dyn Fn(usize) -> Zeroizing<Vec<u64>>, to: &[i64], mut rng: ChaCha20Rng) -> Self {
+        let n = ctx.n;
+        let digits = ctx.q_count.div_ceil(ctx.p_count);
+        let limb_words = 2 * digits * n;
+        let mut errors = Zeroizing::new(vec![0; digits * n]);
+        sampling::error(&mut rng, &mut errors);
+        let mut data = vec![0; ctx.tables.len() * limb_words];
+        for (i, limb) in data.chunks_exact_mut(limb_words).enumerate() {
+            let m = &ctx.tables[i].modulus;
+            let mut target = Zeroizing::new(vec![0; n]);
+            lift(ctx, i, to, &mut target);
+            for (d, pair) in limb.chunks_exact_mut(2 * n).enumerate() {
+                let mut message = Zeroizing::new(vec![0; n]);
+                lift(ctx, i, &errors[d * n..][..n], &mut message);
+                if i < ctx.q_count && i / ctx.p_count == d {
+                    simd::add_scaled(ctx.simd, m, &mut message, &from(i), ctx.p_mod_q[i]);
+                }
+                let (b, a) = pair.split_at_mut(n);
+                mask_with(ctx, i, &target, &message, &mut rng, b, a);
+            }
+        }
+        Self { data, limb_words }
+    }
+
+    /// The pairs of all digits modulo the prime with index i.
+    pub(crate) fn limb(&self, i: usize) -> &[u64] {
+        &self.data[i * self.limb_words..][..self.limb_words]
+    }
+}
+
+/// What rotating by one amount needs. The key switches from s to the inverse image of s, so the digits of a ciphertext
+/// are used as they are and the automorphism comes last: rotations of one ciphertext share their decomposition.
+pub(crate) struct RotationKey {
+    /// Key.
+    pub(crate) key: SwitchKey,
+    /// Automorphism.
+    pub(crate) automorphism: Automorphism,
+}
+
+/// The server's keys: exactly the rotations that were asked for, and squaring.
+pub(crate) struct EvaluationKeys {
+    /// From s^2 to s.
+    pub(crate) relinearisation: SwitchKey,
+    rotations: BTreeMap<u32, RotationKey>,
+}
+
+impl EvaluationKeys {
+    /// Keys for squaring and for `rotations`.
+    pub(crate) fn generate(
+        ctx: &Arc<Context>,
+        secret: &SecretKey,
+        rotations: &[u32],
+        rng: &mut ChaCha20Rng,
+    ) -> Result<Self, HeError> {
+        if let Some(&rotation) = rotations.iter().find(|&&r| r as usize >= ctx.slots()) {
+            return Err(HeError::RotationRange { rotation, slots: ctx.slots() });
+        }
+        let mut wanted: Vec<u32> = rotations.iter().copied().filter(|&r| r != 0).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let seeds: Vec<ChaCha20Rng> = wanted.iter().map(|_| sampling::child(rng)).collect();
+        let keys = parallel::collect(wanted.len(), |k| {
+            let g = galois_element(wanted[k], ctx.n);
+            let to = secret.image(inverse_element(g, ctx.n));
+            let from = |i: usize| Zeroizing::new(secret.limb(ctx, i).to_vec());
+            let key = SwitchKey::generate(ctx, &from, &to, seeds[k].clone());
+            Ok::<_, HeError>((wanted[k], RotationKey { key, automorphism: Automorphism::new(g, ctx.n) }))
+        })?;
+        let squared = |i: usize| {
+            let m = &ctx.tables[i].modulus;
+            Zeroizing::new(secret.limb(ctx, i).iter().map(|&s| m.mul(s, s)).collect())
+        };
+        let relinearisation = SwitchKey::generate(ctx, &squared, &secret.coefficients, sampling::child(rng));
+        Ok(Self { relinearisation, rotations: keys.into_iter().collect() })
+    }
+
+    /// The key of a rotation.
+    pub(crate) fn rotation(&self, rotation: u32) -> Result<&RotationKey, HeError> {
+        self.rotations.get(&rotation).ok_or(HeError::MissingRotationKey { rotation })
+    }
+
+    /// The rotations there are keys for.
+    pub(crate) fn rotations(&self) -> impl Iterator<Item = u32> {
+        self.rotations.keys().copied()
+    }
+
+    /// Bytes of all keys.
+    pub(crate) fn bytes(&self) -> usize {
+        let words = |k: &SwitchKey| k.data.len();
+        8 * (words(&self.relinearisation) + self.rotations.values().map(|k| words(&k.key)).sum::<usize>())
+    }
+}
