@@ -67,7 +67,7 @@ pub fn logits(graph: &TypedGraph, weights: &WeightStore, images: &[f32]) -> Resu
 fn model_logits(model: &Model, images: Vec<f32>) -> Result<Vec<Vec<f32>>, TrainError> {
     let values = model.eval_pass(&model.input(images)?)?;
     let output = values.last().and_then(Option::as_ref).expect("the output is kept");
-    Ok(output.flatten_from(1)?.to_vec2()?)
+    Ok(output.to_vec2()?)
 }
 
 /// Index of the largest value; the first of several, 0 if none is a number.

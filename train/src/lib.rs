@@ -14,6 +14,7 @@ mod fold;
 mod layers;
 mod model;
 mod optim;
+mod pass;
 mod range;
 mod schedule;
 mod seed;

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor, backprop::GradStore};
-
-use crate::{MIN_CURVATURE, Model, TrainError};
+use crate::{MIN_CURVATURE, Model, TrainError, pass::Gradients};
 
 /// Fixed settings of the optimiser.
 #[derive(Clone, Copy, Debug)]
@@ -24,37 +22,44 @@ pub(crate) struct Sgd {
 }
 
 impl Sgd {
-    pub(crate) fn new(config: SgdConfig, model: &Model) -> Self {
-        let momentum = model.vars().iter().map(|(name, var)| (name.clone(), vec![0.0; var.elem_count()])).collect();
-        Self { config, momentum }
+    pub(crate) fn new(config: SgdConfig, model: &Model) -> Result<Self, TrainError> {
+        let mut momentum = BTreeMap::new();
+        for name in model.names().filter(|name| !matches!(parameter(name), "mean" | "var")) {
+            momentum.insert(name.to_owned(), vec![0.0; model.values(name)?.len()]);
+        }
+        Ok(Self { config, momentum })
     }
 
     /// One step at learning rate `rate`.
-    pub(crate) fn step(&mut self, model: &Model, grads: &GradStore, rate: f32) -> Result<(), TrainError> {
+    pub(crate) fn step(&mut self, model: &mut Model, grads: &Gradients, rate: f32) -> Result<(), TrainError> {
         let mut values = BTreeMap::new();
-        for (name, var) in model.vars() {
-            if let Some(grad) = grads.get(var) {
-                values.insert(name, grad.flatten_all()?.to_vec1::<f32>()?);
-            }
+        for (name, grad) in grads {
+            values.insert(name, grad.flatten_all()?.to_vec1::<f32>()?);
         }
         let norm = values.values().flatten().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt() as f32;
         let SgdConfig { momentum, weight_decay, clip } = self.config;
         let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
         for (name, grad) in values {
-            let var = &model.vars()[name];
-            let mut value: Vec<f32> = var.flatten_all()?.to_vec1()?;
-            let decay = if name.ends_with(".weight") { weight_decay } else { 0.0 };
-            let velocity = self.momentum.get_mut(name).expect("every parameter has a momentum");
+            let mut value = model.values(name)?;
+            let decay = if parameter(name) == "weight" { weight_decay } else { 0.0 };
+            let velocity = self.momentum.get_mut(name).expect("every trained parameter has a momentum");
             for ((p, g), v) in value.iter_mut().zip(grad).zip(velocity) {
                 let g = scale * g + decay * *p;
                 *v = momentum * *v + g;
                 *p -= rate * (g + momentum * *v);
             }
-            if name.ends_with(".a") {
-                value.iter_mut().for_each(|a| *a = a.abs().max(MIN_CURVATURE).copysign(*a));
+            if parameter(name) == "a" {
+                for a in &mut value {
+                    *a = a.abs().max(MIN_CURVATURE).copysign(*a);
+                }
             }
-            var.set(&Tensor::from_vec(value, var.shape(), &Device::Cpu)?)?;
+            model.set(name, value)?;
         }
         Ok(())
     }
+}
+
+/// The part of a parameter's name after the node.
+fn parameter(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(_, parameter)| parameter)
 }

@@ -3,11 +3,9 @@
 use std::{
     ops::ControlFlow,
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use candle_core::Tensor;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use striae_spaces::{TypedGraph, WeightStore};
@@ -16,8 +14,8 @@ use crate::{
     ActivationRange, Augment, Dataset, Model, SeedTree, Splits, TrainError, augment, checkpoint,
     evaluate::{argmax, check_shapes, evaluate_model},
     layers::CrossEntropy,
-    model::{Pass, Penalty},
     optim::{Sgd, SgdConfig},
+    pass::{Pass, Penalty},
     range::ranges,
     schedule::learning_rate,
 };
@@ -211,13 +209,13 @@ impl State {
             Some(path) => {
                 let resumed = checkpoint::load(path, graph, config)?;
                 let model = Model::from_weights(graph, &resumed.weights)?;
-                let mut sgd = Sgd::new(settings, &model);
+                let mut sgd = Sgd::new(settings, &model)?;
                 sgd.momentum.extend(resumed.momentum);
                 Ok(Self { model, sgd, history: resumed.history })
             }
             None => {
                 let model = Model::new(graph, &seed.child("weights"))?;
-                let sgd = Sgd::new(settings, &model);
+                let sgd = Sgd::new(settings, &model)?;
                 Ok(Self { model, sgd, history: Vec::new() })
             }
         }
@@ -273,33 +271,26 @@ impl<'a> Epoch<'a> {
         let indices = &self.order[self.done..self.done + config.batch];
         let labels: Vec<u8> = indices.iter().map(|&i| self.data.labels()[i]).collect();
         let input = state.model.input(augment::batch(self.data, indices, config.augment, &self.seed))?;
-        let penalty = (config.range_penalty > 0.0).then_some(Penalty { limit: config.range_limit });
+        let weight = config.range_penalty as f32;
+        let penalty = (weight > 0.0).then_some(Penalty { limit: config.range_limit, weight });
         let pass = state.model.train_pass(&input, penalty)?;
-        let loss = self.loss(&pass, &labels)?;
-        let value: f32 = loss.to_scalar()?;
+        let entropy = CrossEntropy { labels: &labels, smoothing: config.label_smoothing };
+        let (value, grad) = entropy.value_and_grad(pass.logits())?;
+        let value = value + pass.penalty;
         if !value.is_finite() {
             return Err(self.diverged(&state.model, &pass, value)?);
         }
-        let rows = pass.logits().flatten_from(1)?.to_vec2::<f32>()?;
+        let rows = pass.logits().to_vec2::<f32>()?;
         self.right += rows.iter().zip(&labels).filter(|(row, label)| argmax(row) == usize::from(**label)).count();
         self.losses += f64::from(value) * config.batch as f64;
-        let grads = loss.backward()?;
+        let grads = state.model.gradients(&pass, grad, penalty)?;
         let per_epoch = self.order.len() / config.batch;
         let step = self.index * per_epoch + self.done / config.batch;
         let rate = learning_rate(config.lr, step, per_epoch * config.epochs);
-        state.sgd.step(&state.model, &grads, rate as f32)?;
-        state.model.update_running(&pass, config.batch);
+        state.sgd.step(&mut state.model, &grads, rate as f32)?;
+        state.model.update_running(&pass)?;
         self.done += config.batch;
         Ok(value)
-    }
-
-    fn loss(&self, pass: &Pass, labels: &[u8]) -> Result<Tensor, TrainError> {
-        let entropy = CrossEntropy { labels: Arc::new(labels.to_vec()), smoothing: self.config.label_smoothing };
-        let mut loss = pass.logits().flatten_from(1)?.apply_op1(entropy)?;
-        for penalty in &pass.penalties {
-            loss = (loss + (penalty * self.config.range_penalty)?)?;
-        }
-        Ok(loss)
     }
 
     /// Names the first node whose value is not finite.

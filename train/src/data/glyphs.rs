@@ -147,5 +147,5 @@ fn distance((px, py): Point, (ax, ay): Point, (bx, by): Point) -> f32 {
     let (dx, dy) = (bx - ax, by - ay);
     let along = ((px - ax) * dx + (py - ay) * dy) / (dx * dx + dy * dy).max(1e-9);
     let t = along.clamp(0.0, 1.0);
-    (px - ax - t * dx).hypot(py - ay - t * dy)
+    ((px - ax - t * dx).powi(2) + (py - ay - t * dy).powi(2)).sqrt()
 }

@@ -4,7 +4,7 @@
 //! `a`, `b` and `c`, so one pass over memory does both.
 #![expect(clippy::inline_always, reason = "the loops must be compiled with the instructions that dispatch enables")]
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Images per partial sum and per job.
@@ -75,49 +75,81 @@ pub(crate) struct CurveSums {
 pub(crate) fn forward(x: &[f32], dims: Dims, curves: &[Curve], relu: bool) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     let job = IMAGES * dims.image();
-    x.par_chunks(job).zip(y.par_chunks_mut(job)).for_each(|(x, y)| {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let maps = x.chunks_exact(dims.pixels).zip(y.chunks_exact_mut(dims.pixels));
-                for ((x, y), &curve) in maps.zip(curves.iter().cycle()) {
-                    if relu {
-                        x.iter().zip(y).for_each(|(x, y)| *y = curve.value::<true>(*x));
-                    } else {
-                        x.iter().zip(y).for_each(|(x, y)| *y = curve.value::<false>(*x));
-                    }
-                }
-            },
-        );
-    });
+    let jobs = x.par_chunks(job).zip(y.par_chunks_mut(job));
+    jobs.for_each(|(x, y)| Arch::new().dispatch(Forward { x, y, dims, curves, relu }));
     y
+}
+
+struct Forward<'a> {
+    x: &'a [f32],
+    y: &'a mut [f32],
+    dims: Dims,
+    curves: &'a [Curve],
+    relu: bool,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let p = self.dims.pixels;
+        for (i, y) in self.y.chunks_exact_mut(p).enumerate() {
+            let (x, curve) = (&self.x[i * p..][..p], self.curves[i % self.dims.channels]);
+            if self.relu {
+                map_forward::<true>(x, y, curve);
+            } else {
+                map_forward::<false>(x, y, curve);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn map_forward<const RELU: bool>(x: &[f32], y: &mut [f32], curve: Curve) {
+    for (x, y) in x.iter().zip(y) {
+        *y = curve.value::<RELU>(*x);
+    }
 }
 
 /// The sums per channel over the whole batch.
 pub(crate) fn sums(x: &[f32], grad: &[f32], dims: Dims, curves: &[Curve], relu: bool) -> Vec<CurveSums> {
     let job = IMAGES * dims.image();
-    let partial = |(x, grad): (&[f32], &[f32])| {
-        let mut sums = vec![[0f64; 5]; dims.channels];
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let maps = x.chunks_exact(dims.pixels).zip(grad.chunks_exact(dims.pixels));
-                for (i, (x, g)) in maps.enumerate() {
-                    let c = i % dims.channels;
-                    let map = if relu { map_sums::<true>(x, g, curves[c]) } else { map_sums::<false>(x, g, curves[c]) };
-                    sums[c].iter_mut().zip(map).for_each(|(s, m)| *s += f64::from(m));
-                }
-            },
-        );
-        sums
-    };
-    let partials: Vec<Vec<[f64; 5]>> = x.par_chunks(job).zip(grad.par_chunks(job)).map(partial).collect();
+    let jobs = x.par_chunks(job).zip(grad.par_chunks(job));
+    let partials: Vec<Vec<[f64; 5]>> =
+        jobs.map(|(x, grad)| Arch::new().dispatch(Sums { x, grad, dims, curves, relu })).collect();
     (0..dims.channels)
         .map(|c| {
             let sum = |i: usize| partials.iter().map(|p| p[c][i]).sum();
             CurveSums { du: sum(0), du_x: sum(1), abc: [sum(2), sum(3), sum(4)] }
         })
         .collect()
+}
+
+struct Sums<'a> {
+    x: &'a [f32],
+    grad: &'a [f32],
+    dims: Dims,
+    curves: &'a [Curve],
+    relu: bool,
+}
+
+impl WithSimd for Sums<'_> {
+    type Output = Vec<[f64; 5]>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<[f64; 5]> {
+        let Dims { channels, pixels: p } = self.dims;
+        let mut sums = vec![[0.0; 5]; channels];
+        for (i, x) in self.x.chunks_exact(p).enumerate() {
+            let (g, curve) = (&self.grad[i * p..][..p], self.curves[i % channels]);
+            let map = if self.relu { map_sums::<true>(x, g, curve) } else { map_sums::<false>(x, g, curve) };
+            for (sum, map) in sums[i % channels].iter_mut().zip(map) {
+                *sum += f64::from(map);
+            }
+        }
+        sums
+    }
 }
 
 #[inline(always)]
@@ -132,7 +164,11 @@ fn map_sums<const RELU: bool>(x: &[f32], grad: &[f32], curve: Curve) -> [f32; 5]
     for (x, g) in x_rest.iter().zip(g_rest) {
         accumulate::<RELU>(&mut sums, 0, curve, *x, *g);
     }
-    sums.map(|lanes| lanes.iter().sum())
+    let mut totals = [0.0; 5];
+    for (total, lanes) in totals.iter_mut().zip(sums) {
+        *total = lanes.iter().sum();
+    }
+    totals
 }
 
 #[inline(always)]
@@ -160,24 +196,35 @@ pub(crate) fn backward(
     let mut dx = vec![0.0; x.len()];
     let job = IMAGES * dims.image();
     let jobs = x.par_chunks(job).zip(grad.par_chunks(job)).zip(dx.par_chunks_mut(job));
-    jobs.for_each(|((x, grad), dx)| {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let p = dims.pixels;
-                for (i, dx) in dx.chunks_exact_mut(p).enumerate() {
-                    let (x, g) = (&x[i * p..][..p], &grad[i * p..][..p]);
-                    let c = i % dims.channels;
-                    if relu {
-                        map_backward::<true>(x, g, dx, curves[c], corrections[c]);
-                    } else {
-                        map_backward::<false>(x, g, dx, curves[c], corrections[c]);
-                    }
-                }
-            },
-        );
-    });
+    jobs.for_each(|((x, grad), dx)| Arch::new().dispatch(Backward { x, grad, dx, dims, curves, relu, corrections }));
     dx
+}
+
+struct Backward<'a> {
+    x: &'a [f32],
+    grad: &'a [f32],
+    dx: &'a mut [f32],
+    dims: Dims,
+    curves: &'a [Curve],
+    relu: bool,
+    corrections: &'a [[f32; 3]],
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let p = self.dims.pixels;
+        for (i, dx) in self.dx.chunks_exact_mut(p).enumerate() {
+            let (x, g, c) = (&self.x[i * p..][..p], &self.grad[i * p..][..p], i % self.dims.channels);
+            if self.relu {
+                map_backward::<true>(x, g, dx, self.curves[c], self.corrections[c]);
+            } else {
+                map_backward::<false>(x, g, dx, self.curves[c], self.corrections[c]);
+            }
+        }
+    }
 }
 
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! Fully connected layers.
+#![expect(clippy::inline_always, reason = "the loops must be compiled with the instructions that dispatch enables")]
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 const LANES: usize = 16;
@@ -11,15 +12,8 @@ const IMAGES: usize = 4;
 pub(crate) fn forward(x: &[f32], weight: &[f32], features: usize) -> Vec<f32> {
     let (batch, outputs) = (x.len() / features, weight.len() / features);
     let mut y = vec![0.0; batch * outputs];
-    y.par_chunks_mut(IMAGES * outputs).zip(x.par_chunks(IMAGES * features)).for_each(|(y, x)| {
-        Arch::new().dispatch(|| {
-            for (o, row) in weight.chunks_exact(features).enumerate() {
-                for (x, y) in x.chunks_exact(features).zip(y.chunks_exact_mut(outputs)) {
-                    y[o] = dot(x, row);
-                }
-            }
-        });
-    });
+    let jobs = y.par_chunks_mut(IMAGES * outputs).zip(x.par_chunks(IMAGES * features));
+    jobs.for_each(|(y, x)| Arch::new().dispatch(Products { y, x, weight, features }));
     y
 }
 
@@ -27,14 +21,9 @@ pub(crate) fn forward(x: &[f32], weight: &[f32], features: usize) -> Vec<f32> {
 pub(crate) fn input_grad(grad: &[f32], weight: &[f32], features: usize) -> Vec<f32> {
     let outputs = weight.len() / features;
     let mut dx = vec![0.0; grad.len() / outputs * features];
-    dx.par_chunks_mut(IMAGES * features).zip(grad.par_chunks(IMAGES * outputs)).for_each(|(dx, grad)| {
-        Arch::new().dispatch(|| {
-            for (o, row) in weight.chunks_exact(features).enumerate() {
-                for (dx, grad) in dx.chunks_exact_mut(features).zip(grad.chunks_exact(outputs)) {
-                    axpy(grad[o], row, dx);
-                }
-            }
-        });
+    let jobs = dx.par_chunks_mut(IMAGES * features).zip(grad.par_chunks(IMAGES * outputs));
+    jobs.for_each(|(dx, grad)| {
+        Arch::new().dispatch(Combine { sums: dx, width: features, rows: weight, factors: grad, strides: (1, outputs) });
     });
     dx
 }
@@ -44,16 +33,58 @@ pub(crate) fn weight_grad(x: &[f32], grad: &[f32], features: usize) -> Vec<f32> 
     let outputs = grad.len() * features / x.len();
     let mut dw = vec![0.0; outputs * features];
     dw.par_chunks_mut(features).enumerate().for_each(|(o, dw)| {
-        Arch::new().dispatch(|| {
-            for (x, grad) in x.chunks_exact(features).zip(grad.chunks_exact(outputs)) {
-                axpy(grad[o], x, dw);
-            }
-        });
+        let factors = &grad[o..];
+        Arch::new().dispatch(Combine { sums: dw, width: features, rows: x, factors, strides: (outputs, 0) });
     });
     dw
 }
 
-#[expect(clippy::inline_always, reason = "must be compiled with the instructions that dispatch enables")]
+struct Products<'a> {
+    y: &'a mut [f32],
+    x: &'a [f32],
+    weight: &'a [f32],
+    features: usize,
+}
+
+impl WithSimd for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let outputs = self.weight.len() / self.features;
+        for (o, row) in self.weight.chunks_exact(self.features).enumerate() {
+            for (i, x) in self.x.chunks_exact(self.features).enumerate() {
+                self.y[i * outputs + o] = dot(x, row);
+            }
+        }
+    }
+}
+
+/// `sums[i] += factors[r * strides.0 + i * strides.1] rows[r]` for all `i` and `r`.
+struct Combine<'a> {
+    sums: &'a mut [f32],
+    width: usize,
+    rows: &'a [f32],
+    factors: &'a [f32],
+    strides: (usize, usize),
+}
+
+impl WithSimd for Combine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (r, row) in self.rows.chunks_exact(self.width).enumerate() {
+            for (i, sums) in self.sums.chunks_exact_mut(self.width).enumerate() {
+                let factor = self.factors[r * self.strides.0 + i * self.strides.1];
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum = factor.mul_add(*value, *sum);
+                }
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];
@@ -63,12 +94,9 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
             sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
         }
     }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
-}
-
-#[expect(clippy::inline_always, reason = "must be compiled with the instructions that dispatch enables")]
-#[inline(always)]
-fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
-    x.iter().zip(y).for_each(|(x, y)| *y = factor.mul_add(*x, *y));
+    let mut total = sums.iter().sum();
+    for (a, b) in a_rest.iter().zip(b_rest) {
+        total += a * b;
+    }
+    total
 }

@@ -20,5 +20,5 @@ pub use conv::{Conv, ConvGrads};
 
 pub(crate) use loss::{CrossEntropy, RangePenalty};
 pub(crate) use norm::Moments;
-pub(crate) use ops::{ActivationOp, BiasOp, ConvOp, LinearOp, NormOp, PoolOp};
+pub(crate) use ops::{ActivationOp, BiasOp, ConvOp, LinearOp, NormOp, PoolOp, add};
 pub(crate) use pool::Pool;

@@ -2,8 +2,9 @@
 //!
 //! `u = gamma (x - mean) / sqrt(var + eps) + beta` is `k x + d` per channel, so the forward pass is a [`Curve`]. With
 //! `xhat = (x - mean) / sqrt(var + eps)` the backward pass is `dx = k (du - mean(du) - xhat mean(du xhat))`.
+#![expect(clippy::inline_always, reason = "the loops must be compiled with the instructions that dispatch enables")]
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::elementwise::{Curve, Dims, IMAGES};
@@ -23,20 +24,10 @@ impl Moments {
     /// Of a batch. Sums run over differences from one value of the channel, which keeps a large mean from swallowing the
     /// variance.
     pub(crate) fn of(x: &[f32], dims: Dims) -> Self {
-        let partial = |x: &[f32], shift: &[f32]| {
-            let mut sums = vec![[0f64; 2]; dims.channels];
-            Arch::new().dispatch(|| {
-                for (i, map) in x.chunks_exact(dims.pixels).enumerate() {
-                    let c = i % dims.channels;
-                    let (sum, square) = map_sums(map, shift[c]);
-                    sums[c][0] += f64::from(sum);
-                    sums[c][1] += f64::from(square);
-                }
-            });
-            sums
-        };
         let shift: Vec<f32> = x.chunks(dims.pixels).take(dims.channels).map(|map| map[0]).collect();
-        let partials: Vec<Vec<[f64; 2]>> = x.par_chunks(IMAGES * dims.image()).map(|x| partial(x, &shift)).collect();
+        let jobs = x.par_chunks(IMAGES * dims.image());
+        let partials: Vec<Vec<[f64; 2]>> =
+            jobs.map(|x| Arch::new().dispatch(Sums { x, dims, shift: &shift })).collect();
         let n = (x.len() / dims.channels) as f64;
         let moments = (0..dims.channels).map(|c| {
             let sum = |i: usize| partials.iter().map(|p| p[c][i]).sum::<f64>() / n;
@@ -59,7 +50,29 @@ impl Moments {
     }
 }
 
-#[expect(clippy::inline_always, reason = "must be compiled with the instructions that dispatch enables")]
+/// Sums and sums of squares of the differences from `shift`, per channel.
+struct Sums<'a> {
+    x: &'a [f32],
+    dims: Dims,
+    shift: &'a [f32],
+}
+
+impl WithSimd for Sums<'_> {
+    type Output = Vec<[f64; 2]>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<[f64; 2]> {
+        let channels = self.dims.channels;
+        let mut sums = vec![[0.0; 2]; channels];
+        for (i, map) in self.x.chunks_exact(self.dims.pixels).enumerate() {
+            let (sum, square) = map_sums(map, self.shift[i % channels]);
+            sums[i % channels][0] += f64::from(sum);
+            sums[i % channels][1] += f64::from(square);
+        }
+        sums
+    }
+}
+
 #[inline(always)]
 fn map_sums(map: &[f32], shift: f32) -> (f32, f32) {
     let (mut sums, mut squares) = ([0f32; LANES], [0f32; LANES]);

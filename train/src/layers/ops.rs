@@ -1,8 +1,10 @@
-//! The kernels as candle operations, so that candle's autograd sees them.
+//! The kernels as candle operations.
 
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Error, Layout, Result, Shape, Storage, Tensor};
+
+use rayon::prelude::*;
 
 use super::{
     conv::Conv,
@@ -37,6 +39,22 @@ pub(super) fn from_vec(values: Vec<f32>, like: &Tensor) -> Result<Tensor> {
 
 fn dims(shape: &[usize]) -> Dims {
     Dims { channels: shape[1], pixels: shape[2..].iter().product() }
+}
+
+/// The sum of two tensors of one shape; candle's own waits at spinning barriers when cores are busy.
+pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    const JOB: usize = 1 << 14;
+    let sum = |a: &[f32], b: &[f32]| {
+        let mut y = vec![0.0; a.len()];
+        let jobs = y.par_chunks_mut(JOB).zip(a.par_chunks(JOB)).zip(b.par_chunks(JOB));
+        jobs.for_each(|((y, a), b)| {
+            for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+                *y = a + b;
+            }
+        });
+        y
+    };
+    from_vec(with(a, |a| with(b, |b| sum(a, b)))??, a)
 }
 
 fn narrow(values: impl Iterator<Item = f64>) -> Vec<f32> {
@@ -90,10 +108,8 @@ impl CustomOp2 for LinearOp {
     fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let features = x.dim(1)?;
         let dw = with(x, |x| with(grad, |g| linear::weight_grad(x, g, features)))??;
-        let dx = match self.need_input {
-            true => Some(from_vec(with(grad, |g| with(w, |w| linear::input_grad(g, w, features)))??, x)?),
-            false => None,
-        };
+        let input_grad = || from_vec(with(grad, |g| with(w, |w| linear::input_grad(g, w, features)))??, x);
+        let dx = self.need_input.then(input_grad).transpose()?;
         Ok((dx, Some(from_vec(dw, w)?)))
     }
 }
@@ -129,7 +145,7 @@ pub(crate) struct NormOp {
 }
 
 impl NormOp {
-    fn curves(&self, moments: &Moments, norm: &[f32], act: &[f32]) -> Vec<Curve> {
+    fn curves(moments: &Moments, norm: &[f32], act: &[f32]) -> Vec<Curve> {
         let n = norm.len() / 2;
         (0..n).map(|c| moments.curve(c, norm[c], norm[n + c], [act[c], act[n + c], act[2 * n + c]])).collect()
     }
@@ -137,7 +153,7 @@ impl NormOp {
     fn grads(&self, x: &[f32], norm: &[f32], act: &[f32], grad: &[f32], dims: Dims) -> [Vec<f32>; 3] {
         let moments = self.moments.get().expect("the forward pass ran");
         let (n, count) = (dims.channels, (x.len() / dims.channels) as f64);
-        let curves = self.curves(moments, norm, act);
+        let curves = Self::curves(moments, norm, act);
         let sums = elementwise::sums(x, grad, dims, &curves, self.relu);
         let du_xhat = |c: usize| sums[c].du_x * f64::from(moments.inverse_std(c));
         let corrections: Vec<[f32; 3]> = (0..n)
@@ -170,7 +186,7 @@ impl CustomOp3 for NormOp {
     ) -> Result<(CpuStorage, Shape)> {
         let (x, dims) = (slice(x, lx)?, dims(lx.dims()));
         let moments = self.moments.get_or_init(|| Moments::of(x, dims));
-        let curves = self.curves(moments, slice(norm, ln)?, slice(act, la)?);
+        let curves = Self::curves(moments, slice(norm, ln)?, slice(act, la)?);
         Ok((CpuStorage::F32(elementwise::forward(x, dims, &curves, self.relu)), lx.shape().clone()))
     }
 
