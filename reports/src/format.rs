@@ -70,11 +70,7 @@ pub fn count(value: u64) -> String {
 
 /// Writes a fraction as a percentage: `percent(0.98765, 2)` is "98.77 %".
 pub fn percent(fraction: f64, decimals: usize) -> String {
-    if fraction.is_finite() {
-        format!("{:.decimals$} %", fraction * 100.0)
-    } else {
-        MISSING.to_owned()
-    }
+    if fraction.is_finite() { format!("{:.decimals$} %", fraction * 100.0) } else { MISSING.to_owned() }
 }
 
 /// [`percent`] of an optional fraction.

@@ -1,7 +1,15 @@
 //! Axes: ranges that suit the data, round ticks, and the way from values to pixels.
 
+use std::ops::RangeInclusive;
+
 use super::scene::{Align, Rect, Scene, Text};
-use super::theme;
+use super::{font, theme};
+
+/// Durations that an axis can show: from a picosecond to some thirty thousand years. Anything else is a mistake upstream.
+pub(super) const SHOWABLE: RangeInclusive<f64> = 1e-12..=1e12;
+
+/// More ticks than this are never of use.
+const MOST_TICKS: usize = 40;
 
 /// Linear or logarithmic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +47,9 @@ impl Axis {
     }
 }
 
-/// A padded logarithmic range around positive values, at least a factor 2 wide; 1 ms to 1 s if there are none.
+/// A padded logarithmic range around the showable values, at least a factor 2 wide; 1 ms to 1 s if there are none.
 pub(super) fn log_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let Some((low, high)) = extremes(values.filter(|v| *v > 0.0)) else {
+    let Some((low, high)) = extremes(values.filter(|v| SHOWABLE.contains(v))) else {
         return (1e-3, 1.0);
     };
     // Padding of 8 % of the width on each side, measured in decades.
@@ -57,22 +65,22 @@ pub(super) fn linear_range(values: impl Iterator<Item = f64>, least: f64) -> Opt
 }
 
 fn extremes(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values.filter(|v| v.is_finite()).fold(None, |range, v| {
-        Some(range.map_or((v, v), |(low, high): (f64, f64)| (low.min(v), high.max(v))))
-    })
+    values
+        .filter(|v| v.is_finite())
+        .fold(None, |range, v| Some(range.map_or((v, v), |(low, high): (f64, f64)| (low.min(v), high.max(v)))))
 }
 
 fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let step = round_step((high - low) / wanted.max(1) as f64);
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
-    (first..=last).map(|k| k as f64 * step).collect()
+    (first..=last).take(MOST_TICKS).map(|k| k as f64 * step).collect()
 }
 
-/// The round number 1, 2 or 5 times a power of ten next above `raw`.
+/// The round number 1, 2 or 5 times a power of ten that is about `raw`.
 fn round_step(raw: f64) -> f64 {
     let power = 10_f64.powf(raw.log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|m| m * power).find(|step| *step >= raw * (1.0 - 1e-9)).unwrap_or(10.0 * power)
+    [1.0, 2.0, 5.0].into_iter().map(|m| m * power).find(|step| *step >= raw * 0.7).unwrap_or(10.0 * power)
 }
 
 fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
@@ -90,7 +98,11 @@ fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
         }
     }
     let stride = ((last - first) as usize).div_ceil(wanted.max(1)).max(1);
-    (first..=last).step_by(stride).map(|decade| 10_f64.powi(decade)).filter(|tick| (low..=high).contains(tick)).collect()
+    (first..=last)
+        .step_by(stride)
+        .map(|decade| 10_f64.powi(decade))
+        .filter(|tick| (low..=high).contains(tick))
+        .collect()
 }
 
 /// The frame of a plot: its two axes and the box they span.
@@ -113,21 +125,33 @@ impl Frame {
     /// Draws grid, ticks and axis names.
     pub(super) fn draw(&self, scene: &mut Scene, names: &Names) {
         let Rect { left, top, right, bottom } = self.area;
-        for tick in self.x.ticks((self.area.width() / 85.0) as usize) {
+        for tick in self.x.ticks((self.area.width() / 70.0) as usize) {
             let x = self.x.at(tick);
             scene.line([(x, top), (x, bottom)], theme::GRID, 1.0);
             scene.text(Text::new((x, bottom + 15.0), (names.x_tick)(tick)).align(Align::Centre));
         }
+        let mut widest = 0.0_f64;
         for tick in self.y.ticks((self.area.height() / 60.0) as usize) {
             let y = self.y.at(tick);
             scene.line([(left, y), (right, y)], theme::GRID, 1.0);
-            scene.text(Text::new((left - 8.0, y), (names.y_tick)(tick)).align(Align::Right));
+            let text = Text::new((left - 8.0, y), (names.y_tick)(tick)).align(Align::Right);
+            widest = widest.max(text.bounds().width());
+            scene.text(text);
         }
         scene.line([(left, top), (left, bottom), (right, bottom)], theme::INK, 1.0);
         let middle = f64::midpoint(left, right);
-        scene.text(Text::new((middle, bottom + 40.0), names.x.clone()).size(theme::AXIS_SIZE).align(Align::Centre));
+        scene.text(
+            Text::new((middle, bottom + 40.0), font::fit(&names.x, theme::AXIS_SIZE, false, right - left))
+                .size(theme::AXIS_SIZE)
+                .align(Align::Centre),
+        );
         let middle = f64::midpoint(top, bottom);
-        scene.text(Text::new((left - 64.0, middle), names.y.clone()).size(theme::AXIS_SIZE).align(Align::Centre).upright());
+        scene.text(
+            Text::new((left - widest - 26.0, middle), font::fit(&names.y, theme::AXIS_SIZE, false, bottom - top))
+                .size(theme::AXIS_SIZE)
+                .align(Align::Centre)
+                .upright(),
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use plotters::style::RGBColor;
 
-use super::axis::{Axis, Kind, tick_seconds};
+use super::axis::{Axis, Kind, SHOWABLE, tick_seconds};
 use super::font;
 use super::legend::{self, Entry};
 use super::scene::{Align, Rect, Scene, Text};
@@ -27,7 +27,8 @@ const PARTS: [Part; 5] = [
 ];
 
 pub(super) fn scene(view: &NetworkView) -> Scene {
-    let title = if view.label.is_empty() { "Cost per layer".to_owned() } else { format!("Cost per layer: {}", view.label) };
+    let title =
+        if view.label.is_empty() { "Cost per layer".to_owned() } else { format!("Cost per layer: {}", view.label) };
     let labels: Vec<String> = view.layers.iter().map(label).collect();
     let widest = labels.iter().map(|l| font::width(l, theme::TEXT_SIZE, false)).fold(60.0, f64::max);
     let left = widest + 28.0;
@@ -51,20 +52,28 @@ pub(super) fn scene(view: &NetworkView) -> Scene {
 }
 
 fn label(layer: &LayerView) -> String {
-    let text = if layer.description.is_empty() { layer.name.clone() } else { format!("{}  {}", layer.name, layer.description) };
-    format::ellipsis(&text, 44)
+    let text = if layer.description.is_empty() {
+        layer.name.clone()
+    } else {
+        format!("{}  {}", layer.name, layer.description)
+    };
+    font::fit(&text, theme::TEXT_SIZE, false, 330.0)
 }
 
-/// A positive finite duration, or 0: no bar is drawn for anything else.
+/// A showable duration, or 0: no bar is drawn for anything else.
 fn sane(value: Seconds) -> Seconds {
-    if value.is_finite() { value.max(0.0) } else { 0.0 }
+    if SHOWABLE.contains(&value) { value } else { 0.0 }
 }
 
 fn longest(view: &NetworkView) -> Seconds {
     let most = view
         .layers
         .iter()
-        .map(|l| sane(l.predicted).max(sane(l.measured.unwrap_or(0.0))).max(PARTS.iter().map(|(_, _, part)| sane(part(&l.parts))).sum()))
+        .map(|l| {
+            sane(l.predicted)
+                .max(sane(l.measured.unwrap_or(0.0)))
+                .max(PARTS.iter().map(|(_, _, part)| sane(part(&l.parts))).sum())
+        })
         .fold(0.0, f64::max);
     if most > 0.0 { most * 1.02 } else { 1e-3 }
 }
@@ -77,7 +86,9 @@ fn draw_axis(scene: &mut Scene, axis: &Axis, top: f64, bottom: f64) {
     }
     scene.line([(axis.start, top), (axis.start, bottom)], theme::INK, 1.0);
     let middle = f64::midpoint(axis.start, axis.end);
-    scene.text(Text::new((middle, bottom + 40.0), "predicted time per image").size(theme::AXIS_SIZE).align(Align::Centre));
+    scene.text(
+        Text::new((middle, bottom + 40.0), "predicted time per image").size(theme::AXIS_SIZE).align(Align::Centre),
+    );
 }
 
 fn draw_bar(scene: &mut Scene, axis: &Axis, layer: &LayerView, middle: f64) {
@@ -91,17 +102,20 @@ fn draw_bar(scene: &mut Scene, axis: &Axis, layer: &LayerView, middle: f64) {
         }
     }
     let mut end = done;
-    if let Some(measured) = layer.measured.filter(|m| m.is_finite() && *m >= 0.0) {
+    if let Some(measured) = layer.measured.filter(|m| SHOWABLE.contains(m)) {
         draw_tick(scene, axis.at(measured), middle);
         end = end.max(measured);
     }
     let text = format!("{}  {}", format::seconds(layer.predicted), format::percent(layer.share, 1));
-    scene.text(Text::new((axis.at(end) + 9.0, middle), text).ink(theme::MUTED));
+    let text = Text::new((axis.at(end) + 9.0, middle), text).ink(theme::MUTED);
+    // Grid lines stop at the text.
+    scene.rect(text.bounds(), theme::PAPER);
+    scene.text(text);
 }
 
 fn draw_tick(scene: &mut Scene, x: f64, middle: f64) {
     let half = BAR / 2.0 + 3.0;
-    scene.rect(Rect { left: x - 2.5, right: x + 2.5, top: middle - half, bottom: middle + half }, theme::PAPER);
+    scene.rect(Rect { left: x - 2.0, right: x + 2.0, top: middle - half, bottom: middle + half }, theme::PAPER);
     scene.rect(Rect { left: x - 1.25, right: x + 1.25, top: middle - half, bottom: middle + half }, theme::INK);
 }
 

@@ -23,6 +23,19 @@ pub(super) fn register() -> Result<(), ReportError> {
     .map_err(|name| ReportError::Font { name })
 }
 
+/// The text, cut to what fits into `room` logical pixels.
+pub(super) fn fit(text: &str, size: f64, bold: bool, room: f64) -> String {
+    let length = text.chars().count();
+    let wide = width(text, size, bold);
+    if wide <= room {
+        return text.to_owned();
+    }
+    // Letters differ in width: begin with a fair guess and shorten until it fits.
+    let guess = (length as f64 * room / wide).max(1.0) as usize;
+    let cut = |count: usize| crate::format::ellipsis(text, count);
+    (1..=guess).rev().map(cut).find(|text| width(text, size, bold) <= room).unwrap_or_default()
+}
+
 /// Width of a text in logical pixels.
 pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
     // The font engine rounds to whole pixels: measure large, then scale down.

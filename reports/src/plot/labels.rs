@@ -14,7 +14,8 @@ const GAPS: [f64; 5] = [3.0, 10.0, 20.0, 34.0, 52.0];
 /// From this gap on, a line leads from the point to its label.
 const LEADER_FROM: f64 = 15.0;
 /// Directions that are tried: right, left, above, below, and between.
-const DIRECTIONS: [(f64, f64); 8] = [(1.0, 0.0), (0.7, -0.7), (0.7, 0.7), (-0.7, -0.7), (-1.0, 0.0), (-0.7, 0.7), (0.0, -1.0), (0.0, 1.0)];
+const DIRECTIONS: [(f64, f64); 8] =
+    [(1.0, 0.0), (0.7, -0.7), (0.7, 0.7), (-0.7, -0.7), (-1.0, 0.0), (-0.7, 0.7), (0.0, -1.0), (0.0, 1.0)];
 
 impl Placer {
     pub(super) fn new(bounds: Rect) -> Self {

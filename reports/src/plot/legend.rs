@@ -27,6 +27,7 @@ pub(super) fn draw(scene: &mut Scene, title: &str, entries: &[Entry], left: f64,
     let mut y = 12.0;
     if !title.is_empty() {
         y += 14.0;
+        let title = font::fit(title, theme::TITLE_SIZE, true, right - left);
         scene.text(Text::new((left, y), title).size(theme::TITLE_SIZE).bold());
         y += 10.0;
     }

@@ -30,9 +30,12 @@ pub(super) fn draw(scene: &mut Scene, marker: Marker, at: At, radius: f64, ink: 
         Marker::Diamond => scene.polygon([(x, y - radius), (x + radius, y), (x, y + radius), (x - radius, y)], ink),
         Marker::Square => {
             let half = radius * 0.8;
-            scene.polygon([(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)], ink);
+            scene
+                .polygon([(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)], ink);
         }
-        Marker::Below => scene.polygon([(x - radius, y - radius * 0.7), (x + radius, y - radius * 0.7), (x, y + radius * 0.8)], ink),
+        Marker::Below => {
+            scene.polygon([(x - radius, y - radius * 0.7), (x + radius, y - radius * 0.7), (x, y + radius * 0.8)], ink);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Accuracy against latency: the search, the random baseline and reference networks.
 
-use super::axis::{Axis, Frame, Kind, Names, linear_range, log_range, tick_seconds};
+use super::axis::{Axis, Frame, Kind, Names, SHOWABLE, linear_range, log_range, tick_seconds};
 use super::labels::Placer;
 use super::legend::{self, Entry};
 use super::marker::{Marker, draw, draw_rimmed};
@@ -21,8 +21,8 @@ const BUDGET_REACH: f64 = 5.0;
 pub(super) fn scene(view: &ParetoView) -> Scene {
     let mut scene = Scene::new(if view.title.is_empty() { "Pareto front" } else { &view.title }, WIDTH, HEIGHT);
     let points: Vec<&ParetoPoint> =
-        view.points.iter().filter(|p| p.accuracy.is_finite() && p.latency.is_finite() && p.latency > 0.0).collect();
-    let budget = view.budget.filter(|b| b.is_finite() && *b > 0.0);
+        view.points.iter().filter(|p| (0.0..=1.0).contains(&p.accuracy) && SHOWABLE.contains(&p.latency)).collect();
+    let budget = view.budget.filter(|b| SHOWABLE.contains(b));
     let shown_budget = budget.filter(|b| {
         points.is_empty() || points.iter().any(|p| (1.0 / BUDGET_REACH..=BUDGET_REACH).contains(&(b / p.latency)))
     });
@@ -87,10 +87,16 @@ fn of_kind<'a>(points: &[&'a ParetoPoint], kind: PointKind) -> Vec<&'a ParetoPoi
 /// The front as (latency, accuracy) from fast to slow: the points flagged as such, or else those no other point dominates.
 fn front(points: &[&ParetoPoint]) -> Vec<(f64, f64)> {
     let flagged = points.iter().any(|p| p.on_front);
-    let mut candidates: Vec<_> = points.iter().filter(|p| p.on_front || !flagged).map(|p| (p.latency, p.accuracy)).collect();
+    let mut candidates: Vec<_> =
+        points.iter().filter(|p| p.on_front || !flagged).map(|p| (p.latency, p.accuracy)).collect();
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
     let mut best = f64::NEG_INFINITY;
-    candidates.retain(|c| c.1 > best && { best = c.1; true });
+    candidates.retain(|c| {
+        c.1 > best && {
+            best = c.1;
+            true
+        }
+    });
     candidates
 }
 
@@ -207,7 +213,8 @@ fn entries(points: &[&ParetoPoint]) -> Vec<Entry> {
             scene.line([(x - 14.0, y), (x + 14.0, y)], theme::BLUE, 2.25);
             draw_rimmed(scene, Marker::Disc, (x, y), 5.0, theme::BLUE);
         }));
-        entries.push(Entry::new("search, other", |scene, at| draw(scene, Marker::Disc, at, 3.5, faint(theme::BLUE, 0.4))));
+        entries
+            .push(Entry::new("search, other", |scene, at| draw(scene, Marker::Disc, at, 3.5, faint(theme::BLUE, 0.4))));
     }
     if has(&|p| p.kind == PointKind::RandomBaseline) {
         entries.push(Entry::new("random baseline", |scene, (x, y)| {

@@ -1,6 +1,6 @@
 //! Predicted against measured latency, per network and per layer.
 
-use super::axis::{Axis, Frame, Kind, Names, log_range, tick_seconds};
+use super::axis::{Axis, Frame, Kind, Names, SHOWABLE, log_range, tick_seconds};
 use super::labels::Placer;
 use super::legend::{self, Entry};
 use super::marker::{Marker, draw, draw_rimmed};
@@ -25,7 +25,7 @@ struct Dot<'a> {
 
 impl Dot<'_> {
     fn is_drawable(&self) -> bool {
-        [self.predicted, self.measured].iter().all(|v| v.is_finite() && *v > 0.0)
+        [self.predicted, self.measured].iter().all(|v| SHOWABLE.contains(v))
     }
 
     fn error(&self) -> f64 {
@@ -99,17 +99,35 @@ fn draw_band(scene: &mut Scene, frame: &Frame, tolerance: f64) {
     let Rect { left, top, right, bottom } = frame.area;
     // Both edges have slope 1, so the band cuts the square's sides at the distances `up` and `down` from its corners.
     let (up, down) = (up.min(right - left), down.min(right - left));
-    scene.polygon([(left, bottom), (left, bottom - up), (right - up, top), (right, top), (right, top + down), (left + down, bottom)], theme::BAND);
+    scene.polygon(
+        [
+            (left, bottom),
+            (left, bottom - up),
+            (right - up, top),
+            (right, top),
+            (right, top + down),
+            (left + down, bottom),
+        ],
+        theme::BAND,
+    );
 }
 
 fn draw_dots(scene: &mut Scene, frame: &Frame, dots: &[Dot<'_>], tolerance: f64) {
     let mut placer = Placer::new(frame.area);
+    // Labels keep off the diagonal, too.
+    let side = frame.area.right - frame.area.left;
+    for step in 0..(side / 4.0) as u32 {
+        let along = 4.0 * f64::from(step);
+        placer.block(Rect::around((frame.area.left + along, frame.area.bottom - along), 2.0));
+    }
     let labelled = dots.iter().any(|d| !d.label.is_empty());
     let radius = if labelled { 6.0 } else { 4.0 };
     for dot in dots {
         let at = (frame.x.at(dot.predicted), frame.y.at(dot.measured));
         let good = dot.error().abs() <= tolerance;
-        if let Some(interval) = dot.interval.filter(|i| i.low > 0.0 && i.high >= i.low) {
+        if let Some(interval) =
+            dot.interval.filter(|i| SHOWABLE.contains(&i.low) && SHOWABLE.contains(&i.high) && i.high >= i.low)
+        {
             draw_interval(scene, &mut placer, frame, interval, at.1, good);
         }
         let (marker, colour) = if good { (Marker::Disc, theme::BLUE) } else { (Marker::Square, theme::VERMILLION) };

@@ -68,7 +68,7 @@ pub(super) enum Align {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Text {
     pub(super) at: At,
-    pub(super) text: String,
+    pub(super) words: String,
     pub(super) size: f64,
     pub(super) ink: Ink,
     pub(super) bold: bool,
@@ -81,7 +81,7 @@ impl Text {
     pub(super) fn new(at: At, text: impl Into<String>) -> Self {
         Self {
             at,
-            text: text.into(),
+            words: text.into(),
             size: theme::TEXT_SIZE,
             ink: theme::INK.into(),
             bold: false,
@@ -112,7 +112,7 @@ impl Text {
 
     /// The box the text fills.
     pub(super) fn bounds(&self) -> Rect {
-        let wide = font::width(&self.text, self.size, self.bold);
+        let wide = font::width(&self.words, self.size, self.bold);
         let start = match self.align {
             Align::Left => 0.0,
             Align::Centre => -wide / 2.0,
@@ -164,6 +164,9 @@ impl Scene {
         for pair in points.windows(2) {
             let (dx, dy) = (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1);
             let length = dx.hypot(dy);
+            if !length.is_finite() {
+                return;
+            }
             let mut done = 0.0;
             while done < length {
                 let drawing = phase < on;
@@ -198,7 +201,7 @@ impl Scene {
     }
 
     pub(super) fn text(&mut self, text: Text) {
-        if !text.text.is_empty() {
+        if !text.words.is_empty() {
             self.shapes.push(Shape::Text(text));
         }
     }

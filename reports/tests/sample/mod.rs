@@ -1,8 +1,9 @@
 //! Made-up views that look like a real study's, for snapshots and for the gallery.
 
 use striae_reports::view::{
-    BundleView, CostParts, FileView, Interval, LayerPrediction, LayerView, MachineView, MemoryView, NetworkPrediction, NetworkView,
-    ParametersView, ParetoPoint, ParetoView, PointKind, PredictionView, StudyView, TrialCounts, TrialState, TrialView, VerificationView,
+    BundleView, CostParts, FileView, Interval, LayerPrediction, LayerView, MachineView, MemoryView, NetworkPrediction,
+    NetworkView, ParametersView, ParetoPoint, ParetoView, PointKind, PredictionView, StudyView, TrialCounts,
+    TrialState, TrialView, VerificationView,
 };
 
 /// Numbers in [0, 1) that look random and never change.
@@ -61,25 +62,38 @@ fn mark_front(points: &mut [ParetoPoint]) {
 /// Five networks, one of them 22 % off, with four layers each.
 pub(crate) fn prediction() -> PredictionView {
     let mut dice = Dice(3);
-    let networks = [("#12", 0.082, 0.03), ("#31", 0.145, -0.05), ("#44", 0.151, 0.08), ("#52", 0.47, -0.02), ("lenet-like", 0.81, 0.22)]
-        .into_iter()
-        .map(|(label, measured, error): (&str, f64, f64)| {
-            let layers = (0..4)
-                .map(|index| {
-                    let measured = measured * (0.05 + 0.4 * dice.roll());
-                    let predicted = measured * (1.0 + error + 0.2 * (dice.roll() - 0.5));
-                    LayerPrediction { name: format!("conv{index}"), predicted, measured }
-                })
-                .collect();
-            let predicted = measured * (1.0 + error);
-            let interval = Some(Interval { low: predicted * 0.9, high: predicted * 1.12 });
-            NetworkPrediction { label: label.to_owned(), predicted, interval, measured, layers }
-        })
-        .collect();
+    let networks = [
+        ("#12", 0.082, 0.03),
+        ("#31", 0.145, -0.05),
+        ("#44", 0.151, 0.08),
+        ("#52", 0.47, -0.02),
+        ("lenet-like", 0.81, 0.22),
+    ]
+    .into_iter()
+    .map(|(label, measured, error): (&str, f64, f64)| {
+        let layers = (0..4)
+            .map(|index| {
+                let measured = measured * (0.05 + 0.4 * dice.roll());
+                let predicted = measured * (1.0 + error + 0.2 * (dice.roll() - 0.5));
+                LayerPrediction { name: format!("conv{index}"), predicted, measured }
+            })
+            .collect();
+        let predicted = measured * (1.0 + error);
+        let interval = Some(Interval { low: predicted * 0.9, high: predicted * 1.12 });
+        NetworkPrediction { label: label.to_owned(), predicted, interval, measured, layers }
+    })
+    .collect();
     PredictionView { title: "MNIST: predicted against measured latency".to_owned(), tolerance: 0.15, networks }
 }
 
-fn layer(name: &str, description: &str, counts: [u64; 6], levels: (u32, u32), parts: CostParts, measured: Option<f64>) -> LayerView {
+fn layer(
+    name: &str,
+    description: &str,
+    counts: [u64; 6],
+    levels: (u32, u32),
+    parts: CostParts,
+    measured: Option<f64>,
+) -> LayerView {
     let [ciphertexts_in, ciphertexts_out, internal, external, multiplications, squares] = counts;
     LayerView {
         name: name.to_owned(),
@@ -106,16 +120,64 @@ fn layer(name: &str, description: &str, counts: [u64; 6], levels: (u32, u32), pa
 
 /// A small network with every kind of layer.
 pub(crate) fn network(label: &str) -> NetworkView {
-    let parts = |rotations, multiplications, squares, rescale, other| CostParts { rotations, multiplications, squares, rescale, other };
+    let parts = |rotations, multiplications, squares, rescale, other| CostParts {
+        rotations,
+        multiplications,
+        squares,
+        rescale,
+        other,
+    };
     let mut layers = vec![
-        layer("stem", "cross 5x5, 1 -> 16", [1, 2, 8, 0, 18, 0], (7, 6), parts(0.0093, 0.0031, 0.0, 0.0011, 0.0004), Some(0.0151)),
-        layer("stem.act", "a x² + b x + c", [2, 2, 0, 0, 0, 2], (6, 5), parts(0.0, 0.0, 0.0071, 0.0012, 0.0), Some(0.0079)),
-        layer("block1.reduce", "point, 16 -> 8", [2, 1, 0, 0, 2, 0], (5, 4), parts(0.0, 0.0004, 0.0, 0.0005, 0.0001), Some(0.0011)),
-        layer("block1.cross", "cross 3x3, 8 -> 8", [1, 1, 4, 0, 5, 0], (4, 3), parts(0.0042, 0.0007, 0.0, 0.0004, 0.0001), Some(0.0057)),
-        layer("block1.expand", "point, 8 -> 16", [1, 2, 0, 0, 2, 0], (3, 2), parts(0.0, 0.0004, 0.0, 0.0006, 0.0002), Some(0.0010)),
-        layer("head.fc", "linear 784 -> 10", [2, 1, 0, 13, 64, 0], (2, 1), parts(0.0212, 0.0068, 0.0, 0.0002, 0.0009), Some(0.0288)),
+        layer(
+            "stem",
+            "cross 5x5, 1 -> 16",
+            [1, 2, 8, 0, 18, 0],
+            (7, 6),
+            parts(0.0093, 0.0031, 0.0, 0.0011, 0.0004),
+            Some(0.0151),
+        ),
+        layer(
+            "stem.act",
+            "a x² + b x + c",
+            [2, 2, 0, 0, 0, 2],
+            (6, 5),
+            parts(0.0, 0.0, 0.0071, 0.0012, 0.0),
+            Some(0.0079),
+        ),
+        layer(
+            "block1.reduce",
+            "point, 16 -> 8",
+            [2, 1, 0, 0, 2, 0],
+            (5, 4),
+            parts(0.0, 0.0004, 0.0, 0.0005, 0.0001),
+            Some(0.0011),
+        ),
+        layer(
+            "block1.cross",
+            "cross 3x3, 8 -> 8",
+            [1, 1, 4, 0, 5, 0],
+            (4, 3),
+            parts(0.0042, 0.0007, 0.0, 0.0004, 0.0001),
+            Some(0.0057),
+        ),
+        layer(
+            "block1.expand",
+            "point, 8 -> 16",
+            [1, 2, 0, 0, 2, 0],
+            (3, 2),
+            parts(0.0, 0.0004, 0.0, 0.0006, 0.0002),
+            Some(0.0010),
+        ),
+        layer(
+            "head.fc",
+            "linear 784 -> 10",
+            [2, 1, 0, 13, 64, 0],
+            (2, 1),
+            parts(0.0212, 0.0068, 0.0, 0.0002, 0.0009),
+            Some(0.0288),
+        ),
     ];
-    layers[5].strategy = "BSGS 8 x 8".to_owned();
+    layers[5].strategy = String::from("BSGS 8 x 8");
     let total: f64 = layers.iter().map(|l| l.predicted).sum();
     for layer in &mut layers {
         layer.share = layer.predicted / total;
@@ -174,9 +236,15 @@ fn versions() -> Vec<(String, String)> {
 /// A finished study.
 pub(crate) fn study() -> StudyView {
     let pareto = pareto();
-    let trials = pareto.points.iter().filter(|p| p.kind != PointKind::Reference).enumerate().map(|(number, p)| trial(number, p)).collect();
+    let trials = pareto
+        .points
+        .iter()
+        .filter(|p| p.kind != PointKind::Reference)
+        .enumerate()
+        .map(|(number, p)| trial(number, p))
+        .collect();
     let mut second = network("#31");
-    second.arch_id = "03be77aa9021".to_owned();
+    second.arch_id = String::from("03be77aa9021");
     second.verification = None;
     StudyView {
         name: "mnist-half-second".to_owned(),
@@ -239,6 +307,9 @@ pub(crate) fn bundle() -> BundleView {
         created: "2026-11-21 12:00 UTC".to_owned(),
         machine: machine(),
         versions: versions(),
-        files: vec![file("architecture.json", "architecture", 2_311), file("weights.safetensors", "folded weights", 36_120)],
+        files: vec![
+            file("architecture.json", "architecture", 2_311),
+            file("weights.safetensors", "folded weights", 36_120),
+        ],
     }
 }
