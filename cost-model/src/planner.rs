@@ -36,7 +36,7 @@ impl Default for PlanOptions {
         Self {
             params: None,
             min_log_n: 12,
-            max_log_n: 15,
+            max_log_n: 16,
             min_log_scale: 26,
             max_log_scale: 36,
             strategy: StrategyChoice::Cheapest,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use striae_spaces::{AvgPool, Op, Shape, TypedGraph};
+use striae_spaces::{AvgPool, NodeId, Op, Shape, TypedGraph};
 
 use crate::{
     CkksParams, CostError, HeProgram, LinearPlan, LinearStep, RotationKinds, Source, SourceOp, Step, StepKind,
@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     diagonals::{Cause, Link, conv_links, dense_links, rotation},
-    stages::{ConvDesc, Stage, conv_desc, stages},
+    stages::{ConvDesc, Stage, source_desc, stages},
     strategy::{StepShape, StrategyChoice, candidates, plan},
 };
 
@@ -204,7 +204,7 @@ impl Pass<'_, '_> {
         Ok(())
     }
 
-    fn window(&self, input: ValueId, node: striae_spaces::NodeId) -> Result<(Vec<Vec<u32>>, Layout), CostError> {
+    fn window(&self, input: ValueId, node: NodeId) -> Result<(Vec<Vec<u32>>, Layout), CostError> {
         let unsupported = |why: &str| CostError::Unsupported { node, op: "pool", why: why.to_owned() };
         let (Layout::Map(map), Op::AvgPool(pool)) = (self.layout(input), &self.graph.node(node).op) else {
             return Err(unsupported("its operand is not a map"));
@@ -217,12 +217,7 @@ impl Pass<'_, '_> {
         Ok((stages, Layout::Map(map.strided(self.graph.shape(node), pool.stride))))
     }
 
-    fn linear(
-        &mut self,
-        sources: &[Source],
-        node: striae_spaces::NodeId,
-        level: usize,
-    ) -> Result<(LinearStep, Layout), CostError> {
+    fn linear(&mut self, sources: &[Source], node: NodeId, level: usize) -> Result<(LinearStep, Layout), CostError> {
         let mut inputs: Vec<ValueId> = Vec::new();
         for source in sources {
             if !inputs.contains(&source.input) {
@@ -253,18 +248,11 @@ impl Pass<'_, '_> {
         Ok((LinearStep { inputs, sources: sources.to_vec(), plan, kinds, strategy, level }, output))
     }
 
-    fn operator(&self, source: &Source, layout: &Layout, node: striae_spaces::NodeId) -> Operator {
-        let output = self.graph.shape(node);
-        match (&source.op, layout) {
-            (SourceOp::Dense { linear, .. }, _) => Operator::Dense(self.graph.shape(*linear).len()),
-            (SourceOp::Identity, Layout::Vector(_)) => Operator::Copy,
-            (op @ (SourceOp::Identity | SourceOp::Conv(_)), Layout::Map(_) | Layout::Vector(_)) => {
-                let input = match layout {
-                    Layout::Map(m) => Shape::map(m.channels, m.height, m.width),
-                    Layout::Vector(v) => Shape::vector(v.features),
-                };
-                let output = if matches!(op, SourceOp::Identity) { input } else { output };
-                conv_desc(self.graph, op, input, output).map_or(Operator::Copy, Operator::Conv)
+    fn operator(&self, source: &Source, layout: &Layout, node: NodeId) -> Operator {
+        match &source.op {
+            SourceOp::Dense { linear, .. } => Operator::Dense(self.graph.shape(*linear).len()),
+            SourceOp::Identity | SourceOp::Conv(_) => {
+                source_desc(self.graph, &source.op, layout, node).map_or(Operator::Copy, Operator::Conv)
             }
         }
     }
@@ -274,7 +262,7 @@ impl Pass<'_, '_> {
         &self,
         operators: &[(usize, Operator)],
         layouts: &[Layout],
-        node: striae_spaces::NodeId,
+        node: NodeId,
     ) -> Result<Layout, CostError> {
         let shape = self.graph.shape(node);
         let slots = self.params.slots();
@@ -300,7 +288,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    fn plan(&self, key: &PlanKey, node: striae_spaces::NodeId) -> Result<Planned, CostError> {
+    fn plan(&self, key: &PlanKey, node: NodeId) -> Result<Planned, CostError> {
         let slots = self.params.slots();
         let (links, folds) = links(key, slots).ok_or_else(|| CostError::Unsupported {
             node,

@@ -9,7 +9,7 @@ use striae_spaces::{
     Activation, AvgPool, Conv2d, Grouping, Kernel, KernelMask, NodeId, Op, Padding, Shape, TypedGraph,
 };
 
-use crate::{CostError, Source, SourceOp, ValueId};
+use crate::{CostError, Source, SourceOp, ValueId, packing::Layout};
 
 /// A step before its layouts and rotations are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,18 +252,22 @@ fn composed_groups(convs: &[&Conv2d]) -> Option<(usize, Grouping)> {
     (first && convs[1..].iter().all(|c| interleaved(&c))).then_some((groups, grouping))
 }
 
-/// The convolution that a source amounts to; `None` for fully connected layers.
-pub fn conv_desc(graph: &TypedGraph, op: &SourceOp, input: Shape, output: Shape) -> Option<ConvDesc> {
-    let conv = match op {
+/// The convolution that a source of the step for `node` amounts to, on an operand with this layout; `None` for fully
+/// connected layers and for vectors that are only copied.
+pub fn source_desc(graph: &TypedGraph, op: &SourceOp, layout: &Layout, node: NodeId) -> Option<ConvDesc> {
+    let Layout::Map(map) = layout else { return None };
+    let input = Shape::map(map.channels, map.height, map.width);
+    let chain = match op {
         SourceOp::Dense { .. } => return None,
-        SourceOp::Identity => depthwise_point(output.channels()),
-        SourceOp::Conv(chain) => match chain.iter().map(|&id| conv_of(graph, id)).collect::<Option<Vec<_>>>() {
-            // A batch norm that stands alone.
-            None => depthwise_point(output.channels()),
-            Some(convs) => compose(&convs),
-        },
+        SourceOp::Identity => &[],
+        SourceOp::Conv(chain) => chain.as_slice(),
     };
-    Some(ConvDesc { input, output, conv })
+    let convs: Vec<&Conv2d> = chain.iter().filter_map(|&id| conv_of(graph, id)).collect();
+    // The identity, or a batch norm that stands alone.
+    if convs.is_empty() {
+        return Some(ConvDesc { input, output: input, conv: depthwise_point(map.channels) });
+    }
+    Some(ConvDesc { input, output: graph.shape(node), conv: compose(&convs) })
 }
 
 fn depthwise_point(channels: usize) -> Conv2d {

@@ -28,7 +28,8 @@ impl Affine {
     /// After window sums of `pool`.
     pub(super) fn pooled(&self, input: Shape, output: Shape, pool: &AvgPool) -> Self {
         let ((in_h, in_w), (out_h, out_w)) = (input.spatial(), output.spatial());
-        let windows = (0..output.channels()).flat_map(|c| (0..out_h).flat_map(move |y| (0..out_w).map(move |x| (c, y, x))));
+        let windows =
+            (0..output.channels()).flat_map(|c| (0..out_h).flat_map(move |y| (0..out_w).map(move |x| (c, y, x))));
         let area = (pool.size * pool.size) as f64;
         // Factors and offsets are the same all over a map, so the window's first pixel speaks for it.
         let (factor, offset) = windows

@@ -45,12 +45,7 @@ impl EffectiveConv {
         Ok(parts.finish(desc))
     }
 
-    fn single(
-        desc: ConvDesc,
-        node: NodeId,
-        graph: &TypedGraph,
-        store: &WeightStore,
-    ) -> Result<Self, CircuitError> {
+    fn single(desc: ConvDesc, node: NodeId, graph: &TypedGraph, store: &WeightStore) -> Result<Self, CircuitError> {
         let Op::Conv2d(conv) = &graph.node(node).op else { return Err(CircuitError::NotFolded { node }) };
         let weight = store.get(&format!("{node}.weight"))?;
         let (per_pair, pairs) = (weight.shape[2], weight.shape[1]);

@@ -1,0 +1,69 @@
+//! Errors of circuits.
+
+use striae_spaces::{NodeId, WeightError};
+use thiserror::Error;
+
+use crate::HeError;
+
+/// A circuit that cannot be compiled or run.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CircuitError {
+    /// The backend refused an operation.
+    #[error("step {step} ({node}): {source}")]
+    Backend {
+        /// Index of the step.
+        step: usize,
+        /// Node it computes.
+        node: NodeId,
+        /// Cause.
+        source: HeError,
+    },
+    /// Weights do not fit the network.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// A batch norm is left.
+    #[error("node {node} is a batch norm; fold the network before compiling it")]
+    NotFolded {
+        /// The node.
+        node: NodeId,
+    },
+    /// A quadratic that is (nearly) a line cannot be written as a completed square.
+    #[error("activation {node}: a = {a:e} of channel {channel} is too small to complete the square")]
+    FlatActivation {
+        /// The activation.
+        node: NodeId,
+        /// Channel.
+        channel: usize,
+        /// The coefficient.
+        a: f64,
+    },
+    /// A weight for which the plan has no diagonal.
+    #[error("node {node}: no diagonal links input {input} and output {output} at rotation {rotation}")]
+    NoDiagonal {
+        /// The node.
+        node: NodeId,
+        /// Output ciphertext.
+        output: usize,
+        /// Input ciphertext.
+        input: usize,
+        /// Rotation.
+        rotation: u32,
+    },
+    /// An image of another size.
+    #[error("the image has {got} values, the network takes {expected}")]
+    Image {
+        /// Values given.
+        got: usize,
+        /// Values expected.
+        expected: usize,
+    },
+    /// Another number of ciphertexts than the input takes.
+    #[error("the input has {got} ciphertexts, the program takes {expected}")]
+    Ciphertexts {
+        /// Ciphertexts given.
+        got: usize,
+        /// Ciphertexts expected.
+        expected: usize,
+    },
+}

@@ -1,0 +1,98 @@
+//! Running a circuit on encrypted images.
+
+use std::time::{Duration, Instant};
+
+use striae_cost_model::{LinearStep, StepKind};
+
+use crate::{HeBackend, HeError};
+
+use super::{Circuit, CircuitError, compile::EncodedStep};
+
+/// How long a step took.
+#[derive(Clone, Copy, Debug)]
+pub struct StepTime {
+    /// Index of the step.
+    pub step: usize,
+    /// Wall time.
+    pub time: Duration,
+}
+
+impl<B: HeBackend> Circuit<B> {
+    /// Evaluates the network on one encrypted image; returns the ciphertexts of the result and the time of every step.
+    pub fn run(
+        &self,
+        backend: &B,
+        input: Vec<B::Ciphertext>,
+    ) -> Result<(Vec<B::Ciphertext>, Vec<StepTime>), CircuitError> {
+        let expected = self.program.values[0].layout.ciphertexts();
+        if input.len() != expected {
+            return Err(CircuitError::Ciphertexts { got: input.len(), expected });
+        }
+        let last_use = self.last_uses();
+        let mut values = vec![input];
+        let mut times = Vec::with_capacity(self.steps.len());
+        for (i, step) in self.program.steps.iter().enumerate() {
+            let start = Instant::now();
+            let result = self.step(backend, i, &values);
+            let source = |source| CircuitError::Backend { step: i, node: step.node, source };
+            values.push(result.map_err(source)?);
+            times.push(StepTime { step: i, time: start.elapsed() });
+            for (value, last) in values.iter_mut().zip(&last_use) {
+                if *last == i {
+                    *value = Vec::new();
+                }
+            }
+        }
+        Ok((values.pop().unwrap_or_default(), times))
+    }
+
+    /// The last step that reads each value, so that its ciphertexts can go.
+    fn last_uses(&self) -> Vec<usize> {
+        let mut last = vec![usize::MAX; self.program.values.len()];
+        for (i, step) in self.program.steps.iter().enumerate() {
+            match &step.kind {
+                StepKind::Linear(linear) => linear.inputs.iter().for_each(|v| last[v.index()] = i),
+                StepKind::Square { input, .. } | StepKind::WindowSum { input, .. } => last[input.index()] = i,
+            }
+        }
+        last
+    }
+
+    fn step(&self, backend: &B, i: usize, values: &[Vec<B::Ciphertext>]) -> Result<Vec<B::Ciphertext>, HeError> {
+        match (&self.program.steps[i].kind, &self.steps[i]) {
+            (StepKind::Linear(step), EncodedStep::Linear { weights, bias }) => {
+                let inputs = gather(backend, step, values)?;
+                let outputs = backend.linear(&step.plan, weights, &inputs)?;
+                outputs.iter().zip(bias).map(|(ct, b)| backend.add_plain(ct, b)).collect()
+            }
+            (StepKind::Square { input, .. }, EncodedStep::Square { shift }) => {
+                let operands = &values[input.index()];
+                let square = |(k, ct): (usize, &B::Ciphertext)| match shift {
+                    Some(shift) => backend.square(&backend.add_plain(ct, &shift[k])?),
+                    None => backend.square(ct),
+                };
+                operands.iter().enumerate().map(square).collect()
+            }
+            (StepKind::WindowSum { input, stages }, EncodedStep::WindowSum) => {
+                let sums = |ct: &B::Ciphertext| {
+                    stages.iter().try_fold(ct.clone(), |sum, rotations| backend.rotate_sum(&sum, rotations))
+                };
+                values[input.index()].iter().map(sums).collect()
+            }
+            // Compiling pairs every step with its own kind.
+            _ => unreachable!("step {i} was compiled as another kind"),
+        }
+    }
+}
+
+/// The ciphertexts a linear step reads, at its level and at the scale of its first operand.
+fn gather<B: HeBackend>(
+    backend: &B,
+    step: &LinearStep,
+    values: &[Vec<B::Ciphertext>],
+) -> Result<Vec<B::Ciphertext>, HeError> {
+    let first = &values[step.inputs[0].index()][0];
+    let scale = backend.scale(first);
+    let operands = step.inputs.iter().flat_map(|v| &values[v.index()]);
+    operands.map(|ct| backend.with_scale(&backend.drop_to_level(ct, step.level)?, scale)).collect()
+}

@@ -1,0 +1,142 @@
+//! Circuits on the clear backend: every network of the zoo and 200 random ones equal the network evaluated directly, and the
+//! operations executed equal the cost model's.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{folded, image, relative_error, rng, weights};
+use rand::{RngExt, seq::IndexedRandom};
+use striae_cost_model::{
+    Calibration, CkksParams, CkksParamsLiteral, InputPacking, LowerOptions, Lowerer, Strategy, StrategyChoice,
+};
+use striae_he_eval::{Circuit, ClearBackend, HeBackend, HeClient, Seed, pack, reference, unpack};
+use striae_spaces::{
+    Activation, AvgPool, Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Linear, Op, Padding, Shape, TypedGraph,
+    zoo,
+};
+
+fn params(log_n: u32, depth: usize) -> CkksParams {
+    let log_q = std::iter::once(50).chain(std::iter::repeat_n(40, depth)).collect();
+    CkksParams::try_from(CkksParamsLiteral { log_n, log_q, log_p: vec![50], log_scale: 40, insecure: true }).unwrap()
+}
+
+/// Runs one image through the circuit and compares result and counts.
+fn check(name: &str, graph: &TypedGraph, log_n: u32, options: &LowerOptions, seed: u64) {
+    let mut rng = rng(seed);
+    let graph = folded(graph);
+    let store = weights(&graph, &mut rng);
+    let params = params(log_n, Lowerer::depth(&graph, options.fuse).unwrap());
+    let calibration = Calibration::generic();
+    let program = Arc::new(Lowerer::new(&calibration).lower(&graph, &params, options).unwrap());
+    let (client, backend) = ClearBackend::keygen(&params, &program.rotations(), Seed::Fixed(seed)).unwrap();
+    let circuit = Circuit::compile(&backend, Arc::clone(&program), &graph, &store).unwrap();
+    let image = image(&graph, &mut rng);
+    let slots = pack(&program, &image).unwrap();
+    let encrypt = |s: &Vec<f64>| client.encrypt(s, program.depth(), circuit.input_scale()).unwrap();
+    let input = slots.iter().map(encrypt).collect();
+    backend.reset_counts();
+    let (output, times) = circuit.run(&backend, input).unwrap();
+    assert_eq!(backend.counts(), program.counts(), "{name}: executed and predicted counts");
+    assert_eq!(times.len(), program.steps.len());
+    let decrypted: Vec<Vec<f64>> = output.iter().map(|ct| client.decrypt(ct).unwrap()).collect();
+    let expected = reference::logits(&graph, &store, &image).unwrap();
+    let error = relative_error(&unpack(&program, &decrypted), &expected);
+    assert!(error < 1e-6, "{name}: relative error {error:e} under {options:?}");
+}
+
+#[test]
+fn every_zoo_network_small() {
+    for name in ["lenet-like", "strianet-mnist"] {
+        let graph = zoo::build(name).unwrap();
+        for fuse in [true, false] {
+            check(name, &graph, 13, &LowerOptions { fuse, ..LowerOptions::default() }, 1);
+        }
+    }
+}
+
+#[test]
+fn every_zoo_network_large() {
+    for name in zoo::names().iter().filter(|n| !["lenet-like", "strianet-mnist"].contains(*n)) {
+        check(name, &zoo::build(name).unwrap(), 15, &LowerOptions::default(), 2);
+    }
+}
+
+/// A network of random convolutions, pools, activations and residual connections.
+fn random_network(rng: &mut rand_chacha::ChaCha8Rng) -> TypedGraph {
+    let side = *[6, 7, 8, 11, 12].choose(rng).unwrap();
+    let channels = *[1, 2, 3, 4].choose(rng).unwrap();
+    let mut g = GraphBuilder::new(Shape::map(channels, side, side)).unwrap();
+    for layer in 0..rng.random_range(1..5) {
+        let before = g.last();
+        let channels = g.shape(before).channels();
+        let out_channels = *[4, 8, 16, 32].choose(rng).unwrap();
+        let groups = *[1, 1, 2, 4, 8].choose(rng).unwrap();
+        let groups = if layer > 0 && channels % groups == 0 && out_channels % groups == 0 { groups } else { 1 };
+        let blocks = if groups % 2 == 0 { 2 } else { 1 };
+        let grouping =
+            *[Grouping::Contiguous, Grouping::Interleaved, Grouping::Shifted { blocks }].choose(rng).unwrap();
+        let size = *[1, 2, 3, 5].choose(rng).unwrap();
+        let mask = *[KernelMask::Full, KernelMask::Cross, KernelMask::Row, KernelMask::Column, KernelMask::Alternating]
+            .choose(rng)
+            .unwrap();
+        let padding =
+            if rng.random_bool(0.2) && g.shape(before).spatial().0 >= size { Padding::Valid } else { Padding::Same };
+        let stride = if rng.random_bool(0.3) { 2 } else { 1 };
+        let conv =
+            Conv2d { out_channels, kernel: Kernel { size, mask }, stride, padding, groups, grouping, bias: true };
+        g.then(Op::Conv2d(conv)).unwrap();
+        if rng.random_bool(0.4) {
+            let point = Conv2d { bias: true, ..Conv2d::dense(out_channels, 1) };
+            let point = if groups > 1 && grouping == Grouping::Interleaved {
+                Conv2d { groups, grouping, ..point }
+            } else {
+                point
+            };
+            g.then(Op::Conv2d(point)).unwrap();
+        }
+        if g.shape(g.last()) == g.shape(before) && layer > 0 {
+            g.push(Op::Add, &[before, g.last()]).unwrap();
+        }
+        if rng.random_bool(0.8) {
+            g.then(Op::Activation(Activation::Quadratic)).unwrap();
+        }
+        let (h, _) = g.shape(g.last()).spatial();
+        if rng.random_bool(0.3) && h >= 3 {
+            let size = rng.random_range(2..=3);
+            g.then(Op::AvgPool(AvgPool { size, stride: 2 })).unwrap();
+        }
+    }
+    if rng.random_bool(0.8) {
+        g.then(Op::Flatten).unwrap();
+        if rng.random_bool(0.3) {
+            g.then(Op::Linear(Linear { out_features: 24, bias: true })).unwrap();
+            g.then(Op::Activation(Activation::Quadratic)).unwrap();
+        }
+        g.then(Op::Linear(Linear { out_features: rng.random_range(2..12), bias: true })).unwrap();
+    }
+    g.build().unwrap()
+}
+
+#[test]
+fn random_networks() {
+    for seed in 0..200 {
+        let mut rng = rng(1000 + seed);
+        let graph = random_network(&mut rng);
+        let strategy = *[
+            StrategyChoice::Cheapest,
+            StrategyChoice::Always(Strategy::InputSide),
+            StrategyChoice::Always(Strategy::OutputSide),
+            StrategyChoice::Always(Strategy::BabyGiant { babies: 2 }),
+        ]
+        .choose(&mut rng)
+        .unwrap();
+        let options = LowerOptions {
+            fuse: rng.random_bool(0.5),
+            merge: rng.random_bool(0.7),
+            input: *[InputPacking::Replicated, InputPacking::Packed].choose(&mut rng).unwrap(),
+            strategy,
+        };
+        check(&format!("random {seed}: {graph:?}"), &graph, 10 + (seed % 2) as u32, &options, seed);
+    }
+}
