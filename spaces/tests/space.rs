@@ -48,11 +48,21 @@ fn spaces() -> Vec<StriaSpace> {
     spaces
 }
 
+/// Whether every convolution after the stem is ExRot-Free, as the names of the parameters say it.
+fn asks_for_no_dense_layer(space: &StriaSpace, genotype: &Genotype) -> bool {
+    space.to_params(genotype).iter().all(|(_, choice)| *choice != Choice::Word("dense".into()))
+}
+
 /// Everything that holds for any genotype an operator hands out.
 fn assert_valid(space: &StriaSpace, genotype: &Genotype) {
     assert_eq!(space.check(genotype), Ok(()));
     let net = space.build(genotype).unwrap();
-    assert_eq!(net.levels(), space.he_size(genotype).levels, "{net}");
+    let size = space.he_size(genotype);
+    assert_eq!(net.levels(), size.levels, "{net}");
+    if space.name() != "part-filled" {
+        assert_eq!(size.waste(), 0.0, "{net}");
+        assert!(size.external_rotations == 0 || !asks_for_no_dense_layer(space, genotype), "{net}");
+    }
     assert_eq!(net.output_shape().len(), space.literal().classes);
     assert_eq!(space.from_params(&space.to_params(genotype)).as_ref(), Ok(genotype));
     assert_eq!(net.to_string().parse::<TypedGraph>().unwrap(), net);
@@ -163,6 +173,17 @@ fn params_name_the_networks_of_the_space() {
     wrong[12].1 = Choice::Int(3);
     let bound = BoundViolation::Levels { levels: 11, limit: 7 };
     assert_eq!(space.from_params(&wrong), Err(ParamError::Bound(bound)));
+}
+
+#[test]
+fn part_filled_widths_are_built_and_their_waste_is_told() {
+    let (space, mut rng) = (StriaSpace::from_toml(PART_FILLED).unwrap(), rng(2));
+    // Capacity 32 at 8x8: a stem of 24 channels alone wastes a quarter of its ciphertext.
+    let stems: Vec<Genotype> = (0..2000).map(|_| space.sample(&mut rng)).collect();
+    let lone = |g: &&Genotype| space.he_size(g).levels == 3 && space.he_size(g).channels == 24;
+    let genotype = stems.iter().find(lone).unwrap();
+    assert_eq!(space.he_size(genotype).waste(), 0.25);
+    assert!(stems.iter().any(|g| space.he_size(g).waste() == 0.0 && space.he_size(g).levels > 5));
 }
 
 #[test]

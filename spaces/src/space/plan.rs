@@ -123,7 +123,10 @@ impl Planner<'_> {
     }
 
     fn note_width(&mut self) {
-        self.size.ciphertexts = self.size.ciphertexts.max(self.channels.div_ceil(self.capacity()));
+        let ciphertexts = self.channels.div_ceil(self.capacity());
+        self.size.ciphertexts = self.size.ciphertexts.max(ciphertexts);
+        self.size.channels += self.channels;
+        self.size.channel_room += ciphertexts * self.capacity();
     }
 
     fn stem(&mut self, space: &StriaSpaceLiteral) {
@@ -209,8 +212,6 @@ impl Planner<'_> {
     fn transition(&mut self, link: &Link, mixing: MixingChoice) {
         if link.pools() {
             self.steps.push(Step::Pool(link.stride));
-            let groups = gcd(link.capacity, link.inputs);
-            self.note_rotations(link.inputs, link.inputs, link.capacity, link.stride * link.stride, groups);
         }
         self.channels = link.outputs;
         if !link.has_conv() {
@@ -222,7 +223,8 @@ impl Planner<'_> {
         let mix = self.mix(mixing, capacity, link.inputs, link.outputs);
         self.steps.push(Step::Conv(mix.conv(link.outputs, kernel, if link.pools() { 1 } else { link.stride })));
         self.size.levels += 2;
-        self.note_conv(link.inputs, link.outputs, capacity, kernel, mix);
+        // Behind a pooling the channels still lie at the positions they had before it, until they are merged.
+        self.note_conv(link.inputs, link.outputs, link.capacity, kernel, mix);
     }
 
     /// A block on the current width whose squeeze mixes as told. Its three parts have the same groups, so that they fuse.
@@ -273,13 +275,8 @@ impl Planner<'_> {
     fn note_conv(&mut self, inputs: usize, outputs: usize, in_capacity: usize, kernel: Kernel, mix: Mixing) {
         let taps = kernel.tap_count();
         self.size.taps = self.size.taps.max(taps);
-        self.note_rotations(inputs, outputs, in_capacity, taps, mix.groups);
-    }
-
-    fn note_rotations(&mut self, inputs: usize, outputs: usize, in_capacity: usize, taps: usize, groups: usize) {
-        let capacity = self.capacity();
-        let offsets = capacity.min(inputs.max(outputs)).div_ceil(groups);
-        let moved = outputs.div_ceil(capacity).min(taps * inputs.div_ceil(in_capacity));
+        let offsets = in_capacity.min(inputs.max(outputs)).div_ceil(mix.groups);
+        let moved = outputs.div_ceil(self.capacity()).min(taps * inputs.div_ceil(in_capacity));
         self.size.external_rotations += (offsets - 1) * moved;
     }
 }

@@ -7,19 +7,30 @@ use super::{BoundViolation, Bounds};
 pub struct HeSize {
     /// Levels: one per linear part and one per activation; the three parts of a fusable block count as one.
     pub levels: usize,
-    /// External rotations of the convolutions and poolings after the stem: with `a` position offsets per group,
-    /// `(a - 1) * min(ciphertexts out, taps * ciphertexts in)`, output-side or input-side, whichever is less. Slot shifts
-    /// and the classifier are not counted.
+    /// External rotations of the convolutions after the stem: with `a` position offsets per group,
+    /// `(a - 1) * min(ciphertexts out, taps * ciphertexts in)`, output-side or input-side, whichever is less. ExRot-Free
+    /// convolutions have none. Slot shifts, merges into the gaps of a stride (at most 3 per ciphertext made by a stride
+    /// of 2) and the classifier are not counted; where the planner fuses a dense part into a kernel it may take more, hoisted,
+    /// to save levels.
     pub external_rotations: usize,
     /// Ciphertexts of the widest stage.
     pub ciphertexts: usize,
     /// Taps of the largest kernel after the stem.
     pub taps: usize,
+    /// Channels of the stem's output and of every stage's, together.
+    pub channels: usize,
+    /// Channels that their ciphertexts could hold.
+    pub channel_room: usize,
     /// Channels of a bottleneck wider than its stage, and of that stage.
     pub(super) misfit: Option<(usize, usize)>,
 }
 
 impl HeSize {
+    /// Share of the slots of its stages' ciphertexts that hold no channel; 0 where widths are whole ciphertexts.
+    pub fn waste(&self) -> f64 {
+        1.0 - self.channels as f64 / self.channel_room.max(1) as f64
+    }
+
     /// The first bound it breaks.
     pub(super) fn check(&self, bounds: &Bounds) -> Result<(), BoundViolation> {
         if let Some((middle, channels)) = self.misfit {
