@@ -1,8 +1,13 @@
+//! CKKS backends, encrypted circuits and their measurement.
 
 mod backend;
+mod circuit;
 mod error;
 mod rns;
+mod session;
 
 pub use backend::{ClearBackend, ClearCiphertext, ClearClient, ClearLinear, ClearPlain, HeBackend, HeClient};
+pub use circuit::{Circuit, CircuitError, StepTime, pack, reference, unpack};
 pub use error::HeError;
 pub use rns::{RnsBackend, RnsCiphertext, RnsClient, RnsEncryptor, RnsLinear, RnsPlain, Seed, Simd};
+pub use session::{Inference, Session, SessionError, SetupTime};
