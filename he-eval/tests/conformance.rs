@@ -212,7 +212,9 @@ impl RandomLinear {
             out[t.output as usize] = zip(&out[t.output as usize], &turned, |a, b| a + b);
         }
         for fold in &plan.folds {
-            out.iter_mut().for_each(|o| *o = zip(o, &rotated(o, *fold), |a, b| a + b));
+            for o in &mut out {
+                *o = zip(o, &rotated(o, *fold), |a, b| a + b);
+            }
         }
         out
     }
@@ -278,7 +280,7 @@ impl Case for Deep {
         let mut outcome = Outcome::new();
         while rig.backend.level(&ct) > 0 {
             let level = rig.backend.level(&ct);
-            if level % 2 == 0 {
+            if level.is_multiple_of(2) {
                 ct = rig.backend.square(&ct).unwrap();
                 x = zip(&x, &x, |a, b| a * b);
                 continue;
@@ -336,12 +338,13 @@ impl Case for Refusals {
     }
 }
 
+type Refusal<'a> = &'a dyn Fn(&[f64], usize, f64) -> Option<HeError>;
+
 fn refuse_vectors<B: HeBackend>(rig: &Rig<B>) {
     let (scale, slots, top) = (rig.scale(), rig.slots(), rig.top());
     let encrypt = |x: &[f64], level, scale| rig.client.encrypt(x, level, scale).err();
     let encode = |x: &[f64], level, scale| rig.backend.encode(x, level, scale).err();
-    let refusals: [&dyn Fn(&[f64], usize, f64) -> Option<HeError>; 2] = [&encrypt, &encode];
-    for refusal in refusals {
+    for refusal in [&encrypt as Refusal<'_>, &encode] {
         let mut x = vec![0.5; slots];
         assert!(matches!(refusal(&x[1..], top, scale), Some(HeError::Length { .. })));
         assert!(matches!(refusal(&x, top + 1, scale), Some(HeError::LevelTooHigh { .. })));

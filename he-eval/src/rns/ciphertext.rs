@@ -65,7 +65,7 @@ pub(crate) fn lift_coefficients(ctx: &Context, i: usize, coefficients: &Coeffici
         Coefficients::Small(c) => lift(ctx, i, c, out),
         Coefficients::Large(c) => {
             let m = &ctx.tables[i].modulus;
-            out.iter_mut().zip(c).for_each(|(o, &c)| *o = m.from_signed_wide(c));
+            out.iter_mut().zip(c).for_each(|(o, &c)| *o = m.residue_wide(c));
             ctx.tables[i].forward(out);
         }
     }

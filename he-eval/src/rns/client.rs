@@ -96,7 +96,7 @@ fn centred_values(ctx: &Context, residues: &[u64], level: usize) -> Vec<f64> {
         let mut weight = 1.0;
         for i in 0..=level {
             let m = &ctx.tables[i].modulus;
-            let known = (0..i).fold(0, |sum, j| m.add(sum, m.mul(m.from_signed(digits[j]), radix[i][j])));
+            let known = (0..i).fold(0, |sum, j| m.add(sum, m.mul(m.residue(digits[j]), radix[i][j])));
             digits[i] = m.centred(m.mul(m.sub(residues[i * n + k], known), radix[i][i]));
             *out += digits[i] as f64 * weight;
             weight *= m.value() as f64;
@@ -121,7 +121,9 @@ impl RnsEncryptor {
         let mut mask = Zeroizing::new(vec![0; ctx.n]);
         sampling::ternary(&mut rng, &mut mask);
         let mut errors = [Zeroizing::new(vec![0; ctx.n]), Zeroizing::new(vec![0; ctx.n])];
-        errors.iter_mut().for_each(|e| sampling::error(&mut rng, e));
+        for e in &mut errors {
+            sampling::error(&mut rng, e);
+        }
         let mut parts = [plain.poly, ctx.pool.zeros((level + 1) * ctx.n)];
         let (mut v, mut e) = (Zeroizing::new(vec![0; ctx.n]), Zeroizing::new(vec![0; ctx.n]));
         for i in 0..=level {

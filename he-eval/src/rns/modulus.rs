@@ -103,13 +103,13 @@ impl Modulus {
     }
 
     /// A signed value mod p.
-    pub(crate) const fn from_signed(&self, x: i64) -> u64 {
+    pub(crate) const fn residue(&self, x: i64) -> u64 {
         let r = self.reduce(x.unsigned_abs());
         if x < 0 { self.neg(r) } else { r }
     }
 
     /// A signed 128-bit value mod p.
-    pub(crate) const fn from_signed_wide(&self, x: i128) -> u64 {
+    pub(crate) const fn residue_wide(&self, x: i128) -> u64 {
         let r = self.reduce_wide(x.unsigned_abs());
         if x < 0 { self.neg(r) } else { r }
     }
@@ -152,8 +152,8 @@ mod tests {
                 let m = Modulus::new(p);
                 prop_assert_eq!(m.reduce_wide(x), (x % u128::from(p)) as u64);
                 prop_assert_eq!(m.reduce(x as u64), x as u64 % p);
-                prop_assert_eq!(m.from_signed(y), y.rem_euclid(p as i64) as u64);
-                prop_assert_eq!(m.from_signed_wide(z), z.rem_euclid(i128::from(p)) as u64);
+                prop_assert_eq!(m.residue(y), y.rem_euclid(p as i64) as u64);
+                prop_assert_eq!(m.residue_wide(z), z.rem_euclid(i128::from(p)) as u64);
             }
         }
 

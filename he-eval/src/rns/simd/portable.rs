@@ -37,7 +37,9 @@ pub(super) fn ntt_forward(tables: &NttTables, x: &mut [u64]) {
         len /= 2;
     }
     let twice = 2 * m.value();
-    x.iter_mut().for_each(|v| *v = m.once(if *v >= twice { *v - twice } else { *v }));
+    for v in x {
+        *v = m.once(if *v >= twice { *v - twice } else { *v });
+    }
 }
 
 pub(super) fn ntt_inverse(tables: &NttTables, x: &mut [u64]) {
@@ -52,11 +54,15 @@ pub(super) fn ntt_inverse(tables: &NttTables, x: &mut [u64]) {
         }
         len *= 2;
     }
-    x.iter_mut().for_each(|v| *v = m.once(*v));
+    for v in x {
+        *v = m.once(*v);
+    }
 }
 
 pub(super) fn scale_add(m: &Modulus, x: &mut [u64], factor: Shoup, add: u64) {
-    x.iter_mut().for_each(|v| *v = m.add(m.mul_shoup(*v, factor), add));
+    for v in x {
+        *v = m.add(m.mul_shoup(*v, factor), add);
+    }
 }
 
 pub(super) fn overflow(ys: &[&[u64]], inverses: &[f64], out: &mut [u64]) {
@@ -114,7 +120,7 @@ pub(super) fn square(m: &Modulus, a0: &mut [u64], a1: &mut [u64], out2: &mut [u6
 }
 
 pub(super) fn lift(m: &Modulus, coefficients: &[i64], out: &mut [u64]) {
-    out.iter_mut().zip(coefficients).for_each(|(o, &c)| *o = m.from_signed(c));
+    out.iter_mut().zip(coefficients).for_each(|(o, &c)| *o = m.residue(c));
 }
 
 /// The source vector and the lane permutation of one output vector.
