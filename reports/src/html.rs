@@ -15,6 +15,7 @@ use crate::view::{NetworkView, StudyView};
 pub fn study(view: &StudyView) -> Result<String, ReportError> {
     let page = StudyPage {
         title: if view.name.is_empty() { "Striae study" } else { &view.name },
+        lead: lead(view),
         view,
         insecure: insecure(view),
         headline: Grid::of(&headline(view)),
@@ -33,6 +34,7 @@ pub fn study(view: &StudyView) -> Result<String, ReportError> {
 #[template(path = "study.html")]
 struct StudyPage<'a> {
     title: &'a str,
+    lead: String,
     view: &'a StudyView,
     insecure: Vec<String>,
     headline: Grid,
@@ -78,6 +80,13 @@ impl Grid {
             .collect();
         Self { columns, rows }
     }
+}
+
+/// The line under the title.
+fn lead(view: &StudyView) -> String {
+    let seed = format!("seed {}", view.seed);
+    let parts = [view.dataset.as_str(), &view.space, &view.protocol, &seed, &view.started];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 /// The chosen network first, then the others that were looked at in detail.

@@ -85,7 +85,9 @@ fn panel(scene: &mut Scene, name: &str, dots: &[Dot<'_>], tolerance: f64, (left,
     draw_dots(scene, &frame, dots, tolerance);
     if dots.is_empty() {
         let centre = (f64::midpoint(area.left, area.right), f64::midpoint(area.top, area.bottom) + 40.0);
-        scene.text(Text::new(centre, "nothing has been measured yet").ink(theme::MUTED).align(Align::Centre));
+        let text = Text::new(centre, "nothing has been measured yet").ink(theme::MUTED).align(Align::Centre);
+        scene.rect(text.bounds(), theme::PAPER);
+        scene.text(text);
     }
 }
 

@@ -4,11 +4,10 @@
 
 mod compare;
 mod csv;
+mod draw;
 mod network;
 mod study;
 mod value;
-
-use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 
 pub use compare::compare;
 pub(crate) use network::facts;
@@ -30,6 +29,8 @@ pub enum Side {
 pub struct Table {
     columns: Vec<(String, Side)>,
     rows: Vec<Row>,
+    /// Columns a narrow terminal can do without, the least important first.
+    expendable: Vec<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,19 @@ struct Row {
 impl Table {
     /// An empty table with these headings.
     pub fn new<'a>(columns: impl IntoIterator<Item = (&'a str, Side)>) -> Self {
-        Self { columns: columns.into_iter().map(|(name, side)| (name.to_owned(), side)).collect(), rows: Vec::new() }
+        Self {
+            columns: columns.into_iter().map(|(name, side)| (name.to_owned(), side)).collect(),
+            rows: Vec::new(),
+            expendable: Vec::new(),
+        }
+    }
+
+    /// Names columns that a narrow terminal can do without, the least important first. CSV always has them.
+    #[must_use]
+    pub fn expendable(mut self, headings: &[&str]) -> Self {
+        let place = |heading: &&str| self.columns.iter().position(|(name, _)| name == heading);
+        self.expendable = headings.iter().filter_map(place).collect();
+        self
     }
 
     /// Adds a row; missing cells are empty, cells beyond the last column are dropped.
@@ -86,62 +99,15 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The table with ruled borders, long cells wrapped to `width` characters; `None` leaves them as they are.
+    /// The table with ruled borders for a terminal `width` characters wide: long cells wrap, and columns it can do without are left out if
+    /// that is not enough. `None` shows everything as it is.
     pub fn to_text(&self, width: Option<u16>) -> String {
-        self.draw(width, false)
+        draw::draw(self, width, false)
     }
 
     /// As [`Table::to_text`], with bold headings and totals for a terminal that shows them.
     pub fn to_styled_text(&self, width: Option<u16>) -> String {
-        self.draw(width, true)
-    }
-
-    fn draw(&self, width: Option<u16>, styled: bool) -> String {
-        let mut table = comfy_table::Table::new();
-        table.load_style(presets::UTF8_BORDERS_ONLY);
-        if let Some(width) = width {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-        }
-        if styled {
-            // The caller has decided; do not look at stdout again.
-            table.enforce_styling();
-        } else {
-            table.force_no_tty();
-        }
-        let bold = |cell: Cell, strong: bool| if strong && styled { cell.add_attribute(Attribute::Bold) } else { cell };
-        table.set_header(self.columns.iter().map(|(name, _)| bold(Cell::new(name), true)));
-        for (index, row) in self.rows.iter().enumerate() {
-            // Without bold type, a rule sets a total apart.
-            if row.strong && index > 0 && index + 1 == self.rows.len() && !styled {
-                table.add_row(self.columns.iter().map(|_| Cell::new("─────")));
-            }
-            table.add_row(row.cells.iter().map(|text| bold(Cell::new(&text.text), row.strong)));
-        }
-        for (index, (_, side)) in self.columns.iter().enumerate() {
-            let Some(column) = table.column_mut(index) else { continue };
-            if *side == Side::Right {
-                column.set_cell_alignment(CellAlignment::Right);
-                // Numbers are never broken over lines.
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            }
-            if *side == Side::Left {
-                // Words wrap but do not break; the first column names the row and stays whole.
-                column.set_constraint(if index == 0 {
-                    ColumnConstraint::ContentWidth
-                } else {
-                    ColumnConstraint::LowerBoundary(Width::Fixed(self.longest_word(index) + 2))
-                });
-            }
-        }
-        table.trim_fmt()
-    }
-
-    /// Characters of the longest word of a column, within reason: notations have no spaces.
-    fn longest_word(&self, column: usize) -> u16 {
-        const MOST: usize = 16;
-        let cells = self.rows.iter().map(|row| row.cells[column].text.as_str());
-        let words = cells.chain([self.columns[column].0.as_str()]).flat_map(str::split_whitespace);
-        words.map(|word| word.chars().count()).max().unwrap_or(0).min(MOST) as u16
+        draw::draw(self, width, true)
     }
 
     /// The table as CSV (RFC 4180, with plain line feeds): times in seconds, sizes in bytes, percentages as fractions.

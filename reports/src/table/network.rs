@@ -27,7 +27,18 @@ pub fn layers(network: &NetworkView) -> Table {
         columns.push(("measured", Side::Right));
     }
     columns.push(("share", Side::Right));
-    let mut table = Table::new(columns);
+    let mut table = Table::new(columns).expendable(&[
+        "wasted",
+        "packing",
+        "relin",
+        "strategy",
+        "ct in",
+        "ct out",
+        "pt mult",
+        "computes",
+        "rot other",
+        "share",
+    ]);
     for layer in &network.layers {
         table.push(layer_row(layer, measured));
     }
