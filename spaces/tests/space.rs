@@ -215,8 +215,8 @@ fn bad_files_are_answered_with_line_or_field() {
         assert_ne!(text, mnist, "{from}");
         StriaSpace::from_toml(&text).unwrap_err().to_string()
     };
-    assert!(message("classes = 10", "clases = 10").starts_with("space, line 5: unknown field `clases`"));
-    assert!(message("slots = 4096", "slots = \"many\"").starts_with("space, line 6: invalid type"));
+    assert!(message("classes = 10", "clases = 10").starts_with("space, line 7: unknown field `clases`"));
+    assert!(message("slots = 4096", "slots = \"many\"").starts_with("space, line 8: invalid type"));
     assert!(message("slots = 4096", "slots = 4095").contains("slots: 4095 is not a power of two"));
     assert!(
         message("slots = 4096", "slots = 512").contains("slots: 512 slots cannot hold one 28x28 map, which takes 1024")
