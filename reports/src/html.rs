@@ -137,10 +137,15 @@ fn facts(view: &StudyView) -> Vec<(&'static str, String)> {
         ("versions", versions.join(", ")),
         ("processor", machine.cpu.clone()),
         ("instruction sets", machine.features.clone()),
-        ("cores", machine.cores.to_string()),
-        ("threads per encrypted run", machine.threads.to_string()),
-        ("main memory", format::bytes(machine.memory)),
+        ("cores", known(machine.cores.into(), format::count)),
+        ("threads per encrypted run", known(machine.threads.into(), format::count)),
+        ("main memory", known(machine.memory, format::bytes)),
         ("operating system", machine.os.clone()),
     ];
     facts.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// A machine has no zero cores: zero means that nobody asked.
+fn known(value: u64, write: fn(u64) -> String) -> String {
+    if value == 0 { String::new() } else { write(value) }
 }
