@@ -53,7 +53,7 @@ pub(crate) fn evaluate_model(model: &Model, data: &Dataset, batch: usize) -> Res
 pub fn logits(graph: &TypedGraph, weights: &WeightStore, images: &[f32]) -> Result<Vec<Vec<f32>>, TrainError> {
     let model = Model::from_weights(graph, weights)?;
     let len = graph.input_shape().len();
-    if images.is_empty() || images.len() % len != 0 {
+    if images.is_empty() || !images.len().is_multiple_of(len) {
         let expected = "whole images, at least one";
         return Err(TrainError::Config { field: "number of pixels", value: images.len() as f64, expected });
     }

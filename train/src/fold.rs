@@ -31,7 +31,9 @@ pub fn fold(graph: &TypedGraph, weights: &WeightStore) -> Result<(TypedGraph, We
             Op::Conv2d(_) | Op::Linear(_) => folded.linear_layer(id, &node.op, &inputs, weights, next)?,
             Op::BatchNorm if absorbed => inputs[0],
             Op::BatchNorm => folded.lone_norm(id, node.shape, inputs[0], weights)?,
-            op => folded.copy(id, op, &inputs, weights)?,
+            op @ (Op::Input | Op::AvgPool(_) | Op::Activation(_) | Op::Add | Op::Flatten) => {
+                folded.copy(id, op, &inputs, weights)?
+            }
         };
         places.insert(id, place);
     }
@@ -81,7 +83,9 @@ impl Folding {
         let mut weight = weights.get(&format!("{id}.weight"))?.clone();
         let row = weight.data.len() / affine.len();
         for (row, (k, _)) in weight.data.chunks_exact_mut(row).zip(&affine) {
-            row.iter_mut().for_each(|w| *w = (f64::from(*w) * k) as f32);
+            for w in row {
+                *w = (f64::from(*w) * k) as f32;
+            }
         }
         let bias = affine.iter().zip(old).map(|((k, d), b)| (k * f64::from(b) + d) as f32).collect();
         let place = self.builder.push(op, inputs)?;

@@ -82,20 +82,20 @@ impl Model {
         for id in self.graph().ids().skip(1) {
             let node = self.graph().node(id);
             let before = node.inputs[0];
-            let (value, record) = match &node.op {
+            let quadratic = node.op == Op::Activation(Activation::Quadratic);
+            let (value, record) = if matches!(pass.records[before.index()], Record::Fused) {
+                self.norm(&pass, before, Some(id))?
+            } else if node.op != Op::BatchNorm {
+                if let Some(Penalty { limit, weight }) = penalty.filter(|_| quadratic) {
+                    pass.penalty += weight * RangePenalty { limit }.value(pass.value(before))?;
+                }
+                let (value, record) = self.layer(id, &pass.values)?;
+                (Some(value), record)
+            } else if penalty.is_none() && self.feeds_only_activation(id) {
                 // The penalty needs the value between batch norm and activation.
-                Op::BatchNorm if penalty.is_none() && self.feeds_only_activation(id) => (None, Record::Fused),
-                Op::BatchNorm => self.norm(&pass, id, None)?,
-                Op::Activation(_) if matches!(pass.records[before.index()], Record::Fused) => {
-                    self.norm(&pass, before, Some(id))?
-                }
-                op => {
-                    if let (Some(Penalty { limit, weight }), Op::Activation(Activation::Quadratic)) = (penalty, op) {
-                        pass.penalty += weight * RangePenalty { limit }.value(pass.value(before))?;
-                    }
-                    let (value, record) = self.layer(id, &pass.values)?;
-                    (Some(value), record)
-                }
+                (None, Record::Fused)
+            } else {
+                self.norm(&pass, id, None)?
             };
             pass.values.push(value);
             pass.records.push(record);
@@ -107,15 +107,15 @@ impl Model {
     pub(crate) fn eval_pass(&self, input: &Tensor) -> Result<Vec<Option<Tensor>>, TrainError> {
         let mut values = vec![Some(input.clone())];
         for id in self.graph().ids().skip(1) {
-            let value = match self.graph().node(id).op {
-                Op::BatchNorm => {
-                    let x = values[self.graph().node(id).inputs[0].index()].as_ref().expect("computed before");
-                    x.apply_op2_no_bwd(&self.running_curve(id)?, &ActivationOp { relu: false })?
-                }
-                _ => self.layer(id, &values)?.0,
+            let node = self.graph().node(id);
+            let value = if node.op == Op::BatchNorm {
+                let x = values[node.inputs[0].index()].as_ref().expect("computed before");
+                x.apply_op2_no_bwd(&self.running_curve(id)?, &ActivationOp { relu: false })?
+            } else {
+                self.layer(id, &values)?.0
             };
             values.push(Some(value));
-            for input in &self.graph().node(id).inputs {
+            for input in &node.inputs {
                 let reader_is_activation = |r: &NodeId| matches!(self.graph().node(*r).op, Op::Activation(_));
                 let done = self.consumers(*input).iter().all(|r| *r <= id);
                 if done && !self.consumers(*input).iter().any(reader_is_activation) {

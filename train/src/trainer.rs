@@ -205,20 +205,16 @@ impl State {
     ) -> Result<Self, TrainError> {
         let TrainConfig { momentum, weight_decay, clip, .. } = *config;
         let settings = SgdConfig { momentum, weight_decay, clip };
-        match checkpoint.filter(|path| path.exists()) {
-            Some(path) => {
-                let resumed = checkpoint::load(path, graph, config)?;
-                let model = Model::from_weights(graph, &resumed.weights)?;
-                let mut sgd = Sgd::new(settings, &model)?;
-                sgd.momentum.extend(resumed.momentum);
-                Ok(Self { model, sgd, history: resumed.history })
-            }
-            None => {
-                let model = Model::new(graph, &seed.child("weights"))?;
-                let sgd = Sgd::new(settings, &model)?;
-                Ok(Self { model, sgd, history: Vec::new() })
-            }
+        if let Some(path) = checkpoint.filter(|path| path.exists()) {
+            let resumed = checkpoint::load(path, graph, config)?;
+            let model = Model::from_weights(graph, &resumed.weights)?;
+            let mut sgd = Sgd::new(settings, &model)?;
+            sgd.momentum.extend(resumed.momentum);
+            return Ok(Self { model, sgd, history: resumed.history });
         }
+        let model = Model::new(graph, &seed.child("weights"))?;
+        let sgd = Sgd::new(settings, &model)?;
+        Ok(Self { model, sgd, history: Vec::new() })
     }
 }
 

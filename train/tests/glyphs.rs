@@ -9,12 +9,7 @@ use striae_train::{DatasetName, SeedTree, Splits, TrainConfig, evaluate, load, t
 fn accuracy(graph: &TypedGraph, splits: &Splits, epochs: usize) -> f64 {
     let config = TrainConfig { epochs, ..TrainConfig::default() };
     let trained = train(graph, splits, &config, None, &mut quiet).unwrap();
-    let result = evaluate(graph, &trained.weights, &splits.test, 100).unwrap();
-    let speed = trained.history.last().unwrap().images_per_second;
-    println!("{:?}", trained.history);
-    println!("{:?}", trained.ranges);
-    println!("test accuracy {:.4}, {speed:.0} images/s", result.accuracy);
-    result.accuracy
+    evaluate(graph, &trained.weights, &splits.test, 100).unwrap().accuracy
 }
 
 #[test]

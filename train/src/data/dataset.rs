@@ -30,7 +30,9 @@ impl Normalisation {
         let (height, width) = raw.shape.spatial();
         let mut histograms = vec![[0u64; 256]; channels];
         for (i, map) in raw.pixels.chunks_exact(height * width).enumerate() {
-            map.iter().for_each(|&p| histograms[i % channels][usize::from(p)] += 1);
+            for &pixel in map {
+                histograms[i % channels][usize::from(pixel)] += 1;
+            }
         }
         let moments = histograms.iter().map(|histogram| {
             let total = histogram.iter().sum::<u64>() as f64;
@@ -139,6 +141,25 @@ pub struct Splits {
 }
 
 impl Splits {
+    /// A data set from bytes in memory: pixels and labels of the training and of the test images. `held_out` training
+    /// images, chosen by `seed`, become the validation set.
+    ///
+    /// # Panics
+    /// If there are not as many pixels as the labels need: a bug of the caller.
+    pub fn from_bytes(
+        shape: Shape,
+        train: (Vec<u8>, Vec<u8>),
+        test: (Vec<u8>, Vec<u8>),
+        held_out: usize,
+        seed: &SeedTree,
+    ) -> Self {
+        let raw = |(pixels, labels): (Vec<u8>, Vec<u8>)| {
+            assert_eq!(pixels.len(), labels.len() * shape.len(), "every label has an image");
+            Raw { shape, pixels, labels }
+        };
+        Self::new(raw(train), raw(test), held_out, seed)
+    }
+
     pub(super) fn new(train: Raw, test: Raw, held_out: usize, seed: &SeedTree) -> Self {
         let normalisation = Normalisation::of(&train);
         let classes = train.labels.iter().max().map_or(0, |&l| usize::from(l) + 1);

@@ -61,9 +61,9 @@ fn header(path: &Path, reader: &mut dyn Read, magic: u32) -> Result<usize, DataE
 
 fn word(path: &Path, reader: &mut dyn Read, name: &str) -> Result<u32, DataError> {
     let mut bytes = [0; 4];
-    reader.read_exact(&mut bytes).map_err(|source| match source.kind() {
-        ErrorKind::UnexpectedEof => field(path, name, "cut off", "4 bytes"),
-        _ => io(path, source),
+    reader.read_exact(&mut bytes).map_err(|source| {
+        let cut_off = source.kind() == ErrorKind::UnexpectedEof;
+        if cut_off { field(path, name, "cut off", "4 bytes") } else { io(path, source) }
     })?;
     Ok(u32::from_be_bytes(bytes))
 }

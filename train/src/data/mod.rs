@@ -10,6 +10,9 @@ mod idx;
 mod name;
 mod source;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 
 pub use dataset::{Dataset, Normalisation, Splits};

@@ -1,6 +1,7 @@
 //! Finding files, plain or gzip-compressed.
 
 use std::{
+    fmt::Display,
     io::Read,
     path::{Path, PathBuf},
 };
@@ -40,8 +41,8 @@ pub(super) fn io(path: &Path, source: std::io::Error) -> DataError {
     DataError::Io { path: path.to_owned(), source }
 }
 
-pub(super) fn field(path: &Path, field: &str, got: impl ToString, expected: impl ToString) -> DataError {
-    let (got, expected) = (got.to_string(), expected.to_string());
+pub(super) fn field(path: &Path, field: &str, got: impl Display, expected: impl Display) -> DataError {
+    let (got, expected) = (format!("{got}"), format!("{expected}"));
     DataError::Field { path: path.to_owned(), field: field.to_owned(), got, expected }
 }
 

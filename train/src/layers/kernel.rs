@@ -119,9 +119,7 @@ impl Job<'_> {
             for d in 0..D {
                 let start = self.task.dests[d] * self.plane + self.at;
                 let (out, _) = S::as_mut_simd_f32s(&mut self.dst[start..start + X * S::F32_LANES]);
-                for x in 0..X {
-                    out[x] = acc[d][x];
-                }
+                out.copy_from_slice(&acc[d]);
             }
             self.at += X * S::F32_LANES;
         }
@@ -132,9 +130,7 @@ impl Job<'_> {
 fn load<S: Simd, const X: usize>(simd: S, src: &[f32], at: usize) -> [S::f32s; X] {
     let (vectors, _) = S::as_simd_f32s(&src[at..at + X * S::F32_LANES]);
     let mut out = [simd.splat_f32s(0.0); X];
-    for x in 0..X {
-        out[x] = vectors[x];
-    }
+    out.copy_from_slice(vectors);
     out
 }
 

@@ -46,8 +46,9 @@ impl Pool {
             for (dx, grad) in dx.chunks_exact_mut(from).zip(grad.chunks_exact(to)) {
                 self.windows(|out, start| {
                     for i in 0..self.size {
-                        let row = &mut dx[start + i * self.input.1..][..self.size];
-                        row.iter_mut().for_each(|d| *d += factor * grad[out]);
+                        for d in &mut dx[start + i * self.input.1..][..self.size] {
+                            *d += factor * grad[out];
+                        }
                     }
                 });
             }
