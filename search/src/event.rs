@@ -102,10 +102,14 @@ pub enum SearchEvent {
         /// Why it failed or was pruned.
         reason: Option<String>,
     },
-    /// The front changed.
-    Front {
-        /// Its trials, by number in the study.
-        trials: Vec<u64>,
+    /// An image went through the encrypted check.
+    ImageVerified {
+        /// The network.
+        arch_id: String,
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        images: usize,
     },
     /// The search ended.
     Stopped {

@@ -1,8 +1,15 @@
 //! Search, evaluation and the striae command line.
 
+pub mod assess;
+pub mod candidate;
+pub mod counterpart;
 pub mod pareto;
+pub mod run;
 pub mod sampler;
 pub mod storage;
+pub mod summary;
+pub mod verify;
+pub mod view;
 
 mod budget;
 mod event;

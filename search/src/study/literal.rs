@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use striae_train::{Augment, TrainConfig};
+
 use crate::sampler::{GenotypeOps, Nsga2, Nsga2Config, Random, Sampler, SamplerError};
 use crate::{Budget, Direction, Seed};
 
@@ -38,6 +40,12 @@ pub struct StudyConfig {
     /// How the picks are checked under encryption.
     #[serde(default)]
     pub verify: VerifyConfig,
+    /// Candidates of a random search with the same evaluation, which the plots show beside this one; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_trials: Option<u64>,
+    /// Networks of the zoo that are costed and trained like candidates, for comparison.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
 }
 
 fn both_objectives() -> Vec<Objective> {
@@ -106,11 +114,11 @@ impl Default for SamplerConfig {
 
 impl SamplerConfig {
     /// The sampler over `ops`, for [`Study::seed`](super::Study::seed).
-    pub fn build<'a, O: GenotypeOps + 'a>(
-        &self,
-        ops: O,
-        seed: Seed,
-    ) -> Result<Box<dyn Sampler<O::Genotype> + 'a>, SamplerError> {
+    pub fn build<'a, O>(&self, ops: O, seed: Seed) -> Result<Box<dyn Sampler<O::Genotype> + Send + 'a>, SamplerError>
+    where
+        O: GenotypeOps + Send + 'a,
+        O::Genotype: Send,
+    {
         Ok(match self.kind {
             SamplerKind::Random => Box::new(Random::new(ops, seed)),
             SamplerKind::Nsga2 => Box::new(Nsga2::new(ops, seed, self.nsga2())?),
@@ -171,6 +179,34 @@ pub struct TrainingStage {
     /// Weight decay; the trainer's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
+    /// How images are varied: none, shift or crop-flip.
+    #[serde(default)]
+    pub augment: Augment,
+    /// Share of the target that is spread over all classes.
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// Weight of the penalty on large inputs of quadratic activations.
+    #[serde(default)]
+    pub range_penalty: f64,
+}
+
+impl TrainingStage {
+    /// The trainer's configuration for one network.
+    pub fn config(&self, seed: Seed) -> TrainConfig {
+        let default = TrainConfig::default();
+        TrainConfig {
+            epochs: self.epochs,
+            subset: self.subset,
+            batch: self.batch.unwrap_or(default.batch),
+            lr: self.learning_rate.unwrap_or(default.lr),
+            weight_decay: self.weight_decay.map_or(default.weight_decay, |w| w as f32),
+            augment: self.augment,
+            label_smoothing: self.label_smoothing,
+            range_penalty: self.range_penalty,
+            seed: seed.0,
+            ..default
+        }
+    }
 }
 
 /// The encrypted check.

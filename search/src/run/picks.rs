@@ -1,0 +1,188 @@
+//! The picks of a study: the best of the front, trained to the end, checked under encryption, tested once.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use striae_cost_model::{Lowerer, PlanOptions};
+use striae_spaces::TypedGraph;
+use striae_train::{ActivationRange, TrainEvent, evaluate, fold, train};
+
+use super::{NETWORK_KEY, RunError, StudyRun, context::read_attr};
+use crate::{
+    History, Objective, SearchEvent, Stage, Trial,
+    storage::StoredStudy,
+    summary::PlanSummary,
+    verify::{Verification, VerifyInput, verify},
+};
+
+/// Study attribute that holds them.
+const PICKS_KEY: &str = "striae:picks";
+/// Images per pass when the test set is read.
+const TEST_BATCH: usize = 128;
+
+/// A network of the front that was trained to the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pick {
+    /// Its trial.
+    pub trial: u64,
+    /// Its id, also the name of its folder.
+    pub arch_id: String,
+    /// In notation, as trained.
+    pub network: String,
+    /// Validation accuracy after the full training.
+    pub validation_accuracy: f64,
+    /// Test accuracy; read once, when everything else is decided.
+    pub test_accuracy: Option<f64>,
+    /// Its plan.
+    pub plan: PlanSummary,
+    /// Ranges of the activations' inputs on training images.
+    pub ranges: Vec<ActivationRange>,
+    /// Loss and validation accuracy of each epoch.
+    pub curve: Vec<(f64, f64)>,
+    /// The encrypted check.
+    pub verification: Option<Verification>,
+}
+
+impl Pick {
+    /// File names inside the pick's folder.
+    pub const WEIGHTS: &'static str = "weights.safetensors";
+
+    /// Folder of the pick's files inside the study's.
+    pub fn folder(&self, study: &Path) -> PathBuf {
+        study.join(&self.arch_id)
+    }
+}
+
+/// The picks a study has so far, the chosen one first: the most accurate on validation images, then the fastest.
+pub fn picks_of(stored: &StoredStudy) -> Result<Vec<Pick>, RunError> {
+    let mut picks: Vec<Pick> = read_attr(stored, PICKS_KEY)?.unwrap_or_default();
+    picks.sort_by(|a, b| {
+        let accuracy = b.validation_accuracy.total_cmp(&a.validation_accuracy);
+        accuracy.then(a.plan.latency_ms.total_cmp(&b.plan.latency_ms))
+    });
+    Ok(picks)
+}
+
+impl StudyRun<'_> {
+    pub(super) fn picks(&self, stored: &StoredStudy) -> Result<(), RunError> {
+        let trials = self.store.trials(stored.id)?;
+        let chosen = self.choose(&trials);
+        if chosen.is_empty() {
+            return Err(RunError::NothingFound { study: stored.name.clone(), trials: trials.len() });
+        }
+        let mut picks: Vec<Pick> = self.read_attr(self.study.name(), PICKS_KEY)?.unwrap_or_default();
+        for trial in chosen {
+            if picks.iter().any(|p| p.trial == trial.number) {
+                continue;
+            }
+            match self.train_fully(trial)? {
+                Some(pick) => picks.push(pick),
+                None => return Ok(()),
+            }
+            self.write_attr(stored, PICKS_KEY, &picks)?;
+        }
+        for i in 0..picks.len() {
+            if picks[i].verification.is_none() && !self.check(&mut picks[i])? {
+                return Ok(());
+            }
+            self.write_attr(stored, PICKS_KEY, &picks)?;
+        }
+        for pick in &mut picks {
+            if pick.test_accuracy.is_none() {
+                let (graph, weights) = self.load(pick)?;
+                pick.test_accuracy = Some(evaluate(&graph, &weights, &self.splits.test, TEST_BATCH)?.accuracy);
+            }
+        }
+        self.write_attr(stored, PICKS_KEY, &picks)
+    }
+
+    /// The most accurate networks of the front.
+    fn choose<'t>(&self, trials: &'t [Trial]) -> Vec<&'t Trial> {
+        let directions = self.study.directions();
+        let mut front = History::new(trials).front(&directions);
+        let first = |t: &Trial, objective| {
+            let at = self.study.objectives().iter().position(|o| *o == objective);
+            at.map_or(0.0, |i| t.values[i])
+        };
+        front.sort_by(|a, b| {
+            let accuracy = first(b, Objective::Accuracy).total_cmp(&first(a, Objective::Accuracy));
+            accuracy.then(first(a, Objective::Latency).total_cmp(&first(b, Objective::Latency)))
+        });
+        front.truncate(self.study.verify().top);
+        front
+    }
+
+    /// Trains a trial's network to the end; `None` if the user stopped it. Its checkpoint lets the next run go on.
+    fn train_fully(&self, trial: &Trial) -> Result<Option<Pick>, RunError> {
+        let foreign = |reason: String| RunError::ForeignTrial { number: trial.number, reason };
+        let notation = trial.user_attrs.get(NETWORK_KEY).and_then(|v| v.as_str()).unwrap_or_default();
+        let graph: TypedGraph = notation.parse().map_err(|e| foreign(format!("{NETWORK_KEY}: {e}")))?;
+        let arch_id = graph.arch_id().to_string();
+        let folder = self.network_folder(&arch_id)?;
+        let config = self.study.training().full.config(self.study.seed().named("full").named(&arch_id));
+        let (proposal, stage) = (trial.proposal, Stage::FullTraining);
+        self.emit(&SearchEvent::StageStarted { proposal, stage });
+        let start = std::time::Instant::now();
+        let checkpoint = folder.join("checkpoint.json");
+        let trained = train(&graph, &self.splits, &config, Some(&checkpoint), &mut |event| {
+            if let TrainEvent::Epoch(s) = event {
+                let (epoch, epochs, loss) = (s.epoch, config.epochs, s.train_loss);
+                let accuracy = Some(s.validation_accuracy);
+                self.emit(&SearchEvent::Epoch { proposal, stage, epoch, epochs, loss, accuracy });
+            }
+            self.flow()
+        })?;
+        if trained.stopped {
+            return Ok(None);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        self.emit(&SearchEvent::StageFinished { proposal, stage, seconds });
+        trained.weights.save(&folder.join(Pick::WEIGHTS))?;
+        let options = PlanOptions { max_log_n: self.study.limits().max_log_n, ..PlanOptions::default() };
+        let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options)?;
+        Ok(Some(Pick {
+            trial: trial.number,
+            arch_id,
+            network: notation.to_owned(),
+            validation_accuracy: trained.validation_accuracy(),
+            test_accuracy: None,
+            plan: PlanSummary::new(&plan, self.options.calibration.provenance.generic),
+            curve: trained.history.iter().map(|e| (e.train_loss, e.validation_accuracy)).collect(),
+            ranges: trained.ranges,
+            verification: None,
+        }))
+    }
+
+    /// The pick's network and weights as trained.
+    fn load(&self, pick: &Pick) -> Result<(TypedGraph, striae_spaces::WeightStore), RunError> {
+        let foreign = |e: String| RunError::ForeignTrial { number: pick.trial, reason: e };
+        let graph: TypedGraph = pick.network.parse().map_err(|e| foreign(format!("{NETWORK_KEY}: {e}")))?;
+        let path = pick.folder(&self.options.folder).join(Pick::WEIGHTS);
+        let weights = striae_spaces::WeightStore::load(&path)?;
+        weights.check(&graph)?;
+        Ok((graph, weights))
+    }
+
+    /// Runs test images under encryption; false if the user stopped it.
+    fn check(&self, pick: &mut Pick) -> Result<bool, RunError> {
+        let (graph, weights) = self.load(pick)?;
+        let (graph, weights) = fold(&graph, &weights)?;
+        let options = PlanOptions { max_log_n: self.study.limits().max_log_n, ..PlanOptions::default() };
+        let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options)?;
+        let count = self.study.verify().images.min(self.splits.test.len());
+        let images: Vec<(Vec<f32>, u8)> =
+            (0..count).map(|i| (self.splits.test.image(i), self.splits.test.labels()[i])).collect();
+        let input = VerifyInput { plan: &plan, graph: &graph, weights: &weights, images: &images, threads: 1 };
+        let arch_id = pick.arch_id.clone();
+        let verification = verify(&input, &self.options.calibration, &mut |done| {
+            self.emit(&SearchEvent::ImageVerified { arch_id: arch_id.clone(), done, images: count });
+            self.flow()
+        })?;
+        let complete = verification.images == count;
+        if complete {
+            pick.verification = Some(verification);
+        }
+        Ok(complete)
+    }
+}

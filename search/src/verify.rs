@@ -1,0 +1,214 @@
+//! The encrypted check: a trained network on encrypted images, against the clear and against the prediction.
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use striae_cost_model::{Calibration, CostError, Lowerer, Plan, estimate};
+use striae_he_eval::{Inference, RnsBackend, Seed as KeySeed, Session, SessionError, reference};
+use striae_spaces::{TypedGraph, WeightError, WeightStore};
+use thiserror::Error;
+
+/// What the encrypted check found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// Images that were encrypted.
+    pub images: usize,
+    /// Images whose largest logit is the same encrypted and in the clear.
+    pub agreeing: usize,
+    /// Images classified correctly under encryption.
+    pub correct: usize,
+    /// Largest difference of a logit from the clear.
+    pub max_error: f64,
+    /// Largest minus smallest logit in the clear, over all images.
+    pub logit_range: f64,
+    /// `-log2(max_error / logit_range)`.
+    pub precision_bits: f64,
+    /// Whether every image executed exactly the predicted operations.
+    pub counts_equal: bool,
+    /// Predicted latency.
+    pub predicted_ms: f64,
+    /// Bounds of the prediction.
+    pub interval_ms: [f64; 2],
+    /// Median latency.
+    pub measured_ms: f64,
+    /// Fastest and slowest image.
+    pub measured_range_ms: [f64; 2],
+    /// Medians of what the client does: encryption, decryption.
+    pub client_ms: [f64; 2],
+    /// Key generation and weight encoding.
+    pub setup_ms: [f64; 2],
+    /// Threads.
+    pub threads: usize,
+    /// Every step: name, predicted and median measured milliseconds.
+    pub steps: Vec<StepComparison>,
+}
+
+/// One step's prediction and measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepComparison {
+    /// Node the step computes.
+    pub node: String,
+    /// Predicted.
+    pub predicted_ms: f64,
+    /// Median.
+    pub measured_ms: f64,
+}
+
+impl Verification {
+    /// Whether the encrypted network is the network: same classes, logits within a hundredth of their range, and the
+    /// predicted operations.
+    pub fn passed(&self) -> bool {
+        self.agreeing == self.images && self.max_error <= 1e-2 * self.logit_range && self.counts_equal
+    }
+
+    /// Relative error of the latency prediction.
+    pub fn prediction_error(&self) -> f64 {
+        self.predicted_ms / self.measured_ms - 1.0
+    }
+}
+
+/// A check that cannot be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The network cannot be lowered with the plan's parameters.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+    /// Keys, circuit or evaluation.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Weights do not fit.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// No image was asked for, or the user stopped before the first.
+    #[error("no image was evaluated")]
+    NoImage,
+    /// Threads could not be started.
+    #[error("cannot start {threads} thread(s): {cause}")]
+    Threads {
+        /// Wanted.
+        threads: usize,
+        /// Cause.
+        cause: String,
+    },
+}
+
+/// What to check.
+pub struct VerifyInput<'a> {
+    /// Parameters and lowering.
+    pub plan: &'a Plan,
+    /// The folded network.
+    pub graph: &'a TypedGraph,
+    /// Its weights.
+    pub weights: &'a WeightStore,
+    /// Normalised images with their labels.
+    pub images: &'a [(Vec<f32>, u8)],
+    /// Threads of the evaluation.
+    pub threads: usize,
+}
+
+/// Runs the images under encryption; `observer` hears of every finished image and may stop the check.
+pub fn verify(
+    input: &VerifyInput<'_>,
+    calibration: &Calibration,
+    observer: &mut (dyn FnMut(usize) -> ControlFlow<()> + Send),
+) -> Result<Verification, VerifyError> {
+    let threads = input.threads;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|e| VerifyError::Threads { threads, cause: e.to_string() })?;
+    pool.install(|| verify_here(input, calibration, observer))
+}
+
+fn verify_here(
+    input: &VerifyInput<'_>,
+    calibration: &Calibration,
+    observer: &mut (dyn FnMut(usize) -> ControlFlow<()> + Send),
+) -> Result<Verification, VerifyError> {
+    let (params, graph) = (&input.plan.params, input.graph);
+    let program = Arc::new(Lowerer::new(calibration).lower(graph, params, &input.plan.options)?);
+    let predicted = estimate(&program, params, calibration);
+    let session: Session<RnsBackend> =
+        Session::new(params, Arc::clone(&program), graph, input.weights, KeySeed::Entropy)?;
+    let mut runs: Vec<Inference> = Vec::with_capacity(input.images.len());
+    let mut comparison = Comparison::default();
+    for (i, (image, label)) in input.images.iter().enumerate() {
+        let run = session.infer(image)?;
+        comparison.add(&run.logits, &reference::logits(graph, input.weights, image)?, *label);
+        runs.push(run);
+        if observer(i + 1).is_break() {
+            break;
+        }
+    }
+    if runs.is_empty() {
+        return Err(VerifyError::NoImage);
+    }
+    let counts = program.counts();
+    let latency = |run: &Inference| run.latency;
+    let bounds = |pick: fn(f64, f64) -> f64, start| runs.iter().map(|r| ms(r.latency)).fold(start, pick);
+    let steps = (0..program.steps.len())
+        .map(|i| StepComparison {
+            node: program.steps[i].node.to_string(),
+            predicted_ms: predicted.steps[i].latency.0 * 1e3,
+            measured_ms: median(&runs, |run| run.steps[i].time),
+        })
+        .collect();
+    let range = comparison.high - comparison.low;
+    Ok(Verification {
+        images: runs.len(),
+        agreeing: comparison.agreeing,
+        correct: comparison.correct,
+        max_error: comparison.max_error,
+        logit_range: range,
+        precision_bits: -(comparison.max_error / range).log2(),
+        counts_equal: runs.iter().all(|r| r.counts == counts),
+        predicted_ms: predicted.latency.0 * 1e3,
+        interval_ms: [predicted.interval.0.0 * 1e3, predicted.interval.1.0 * 1e3],
+        measured_ms: median(&runs, latency),
+        measured_range_ms: [bounds(f64::min, f64::INFINITY), bounds(f64::max, 0.0)],
+        client_ms: [median(&runs, |r| r.encrypt), median(&runs, |r| r.decrypt)],
+        setup_ms: [ms(session.setup().keys), ms(session.setup().encoding)],
+        threads: input.threads,
+        steps,
+    })
+}
+
+/// Logits under encryption against those in the clear.
+#[derive(Default)]
+struct Comparison {
+    agreeing: usize,
+    correct: usize,
+    max_error: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Comparison {
+    fn add(&mut self, encrypted: &[f64], clear: &[f64], label: u8) {
+        let class = argmax(encrypted);
+        self.agreeing += usize::from(class == argmax(clear));
+        self.correct += usize::from(class == label as usize);
+        let errors = encrypted.iter().zip(clear).map(|(e, c)| (e - c).abs());
+        self.max_error = errors.fold(self.max_error, f64::max);
+        self.low = clear.iter().copied().fold(self.low, f64::min);
+        self.high = clear.iter().copied().fold(self.high, f64::max);
+    }
+}
+
+/// Index of the largest value; NaN is never the largest.
+fn argmax(values: &[f64]) -> usize {
+    let best = values.iter().enumerate().filter(|(_, v)| !v.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
+    best.map_or(usize::MAX, |(i, _)| i)
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn median(runs: &[Inference], of: impl Fn(&Inference) -> Duration) -> f64 {
+    let mut times: Vec<f64> = runs.iter().map(|r| ms(of(r))).collect();
+    times.sort_by(f64::total_cmp);
+    let middle = times.len() / 2;
+    if times.len() % 2 == 1 { times[middle] } else { f64::midpoint(times[middle - 1], times[middle]) }
+}
