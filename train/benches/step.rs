@@ -10,6 +10,10 @@ use striae_spaces::{
 };
 use striae_train::{SeedTree, Splits, TrainConfig, train};
 
+/// A step allocates and frees megabytes per layer; the system's allocator returns them to the kernel each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BATCH: usize = 64;
 
 fn conv(out_channels: usize, size: usize, mask: KernelMask, groups: usize) -> Conv2d {
@@ -61,11 +65,7 @@ fn small() -> Result<TypedGraph, GraphError> {
 }
 
 fn steps(c: &mut Criterion) {
-    let networks = [
-        ("strianet-16", strianet(16), 10),
-        ("strianet-32", strianet(32), 5),
-        ("small-mnist", small(), 100),
-    ];
+    let networks = [("strianet-16", strianet(16), 10), ("strianet-32", strianet(32), 5), ("small-mnist", small(), 100)];
     let mut group = c.benchmark_group("training-step");
     group.sample_size(10).throughput(Throughput::Elements(BATCH as u64)).measurement_time(Duration::from_secs(10));
     for (name, graph, per_run) in networks {

@@ -60,10 +60,15 @@ impl Record {
     }
 
     fn add(&mut self, values: &[f32]) {
-        for &v in values {
-            (self.min, self.max) = (self.min.min(v), self.max.max(v));
-            if v.abs() >= self.floor {
-                self.largest.push(v.abs());
+        for chunk in values.chunks(256) {
+            let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
+            for &v in chunk {
+                (min, max) = (if v < min { v } else { min }, if v > max { v } else { max });
+            }
+            (self.min, self.max) = (self.min.min(min), self.max.max(max));
+            // Most chunks hold nothing large and need no second look.
+            if max.max(-min) >= self.floor {
+                self.largest.extend(chunk.iter().map(|v| v.abs()).filter(|v| *v >= self.floor));
             }
             if self.largest.len() >= 4 * self.keep + 1024 {
                 self.shrink();

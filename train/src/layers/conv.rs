@@ -20,12 +20,17 @@ const CHUNK_VALUES: usize = 1024;
 /// Most images per chunk; a batch of 64 then has work for at least four threads.
 const MAX_CHUNK: usize = 16;
 
+/// Least values of a map that is worth using in place, without gathering several images into one plane.
+const MIN_DIRECT: usize = 256;
+
 /// A convolution of one input shape, ready to run.
 #[derive(Clone, Debug)]
 pub struct Conv {
     channels: usize,
     outputs: usize,
     flat: Flat,
+    /// Whether maps are planes as they stand: point kernels on maps of whole vectors.
+    direct: bool,
     /// Images per chunk.
     images: usize,
     /// Distance between planes.
@@ -64,7 +69,8 @@ impl Conv {
         let rows = Axis::new(h, ho, conv.stride, all.clone().map(|t| t.0));
         let cols = Axis::new(w, wo, conv.stride, all.clone().map(|t| t.1));
         let flat = Flat::new(rows, cols, all.clone().copied());
-        let images = CHUNK_VALUES.div_ceil(flat.len()).min(MAX_CHUNK);
+        let direct = conv.kernel.is_point() && conv.stride == 1 && h * w >= MIN_DIRECT && (h * w) % LANES == 0;
+        let images = if direct { 1 } else { CHUNK_VALUES.div_ceil(flat.len()).min(MAX_CHUNK) };
         let plane = (images * flat.len()).next_multiple_of(LANES);
         let margin = all.map(|&t| flat.tap(t).1).max().unwrap_or(0).next_multiple_of(LANES);
         let weights = outputs * per_group * conv.kernel.tap_count();
@@ -72,6 +78,7 @@ impl Conv {
             channels,
             outputs,
             flat,
+            direct,
             images,
             plane,
             margin,
@@ -169,15 +176,17 @@ impl Conv {
         let chunks =
             x.par_chunks(self.images * self.input_len()).zip(y.par_chunks_mut(self.images * self.output_len()));
         chunks.for_each(|(x, y)| {
+            if self.direct {
+                return self.sweep(&self.forward, &packed, x, y, self.plane);
+            }
             SCRATCH.with_borrow_mut(|[src, dst, _]| {
                 let len = self.insert_inputs(x, src);
                 dst.resize((self.outputs * self.plane).max(dst.len()), 0.0);
-                let (tasks, plane) = (&self.forward[..], self.plane);
-                Arch::new().dispatch(Sweep { tasks, packed: &packed, src, dst, plane, len });
+                self.sweep(&self.forward, &packed, src, dst, len);
                 for (i, image) in y.chunks_exact_mut(self.output_len()).enumerate() {
                     let pixels = image.len() / self.outputs;
                     for (o, map) in image.chunks_exact_mut(pixels).enumerate() {
-                        self.flat.extract_output(&dst[o * plane + i * self.flat.len()..], map);
+                        self.flat.extract_output(&dst[o * self.plane + i * self.flat.len()..], map);
                     }
                 }
             });
@@ -206,26 +215,40 @@ impl Conv {
 
     fn chunk_grads(&self, x: &[f32], grad: &[f32], input: Option<(&mut [f32], &[f32])>) -> Vec<f32> {
         let mut dw = vec![0.0; self.weights];
+        if self.direct {
+            self.correlate(x, grad, &mut dw, self.plane);
+            if let Some((dx, packed)) = input {
+                self.sweep(&self.input_grad, packed, grad, dx, self.plane);
+            }
+            return dw;
+        }
         SCRATCH.with_borrow_mut(|[src, dst, grads]| {
             let len = self.insert_inputs(x, src);
             self.insert_grads(grad, grads);
-            Arch::new().dispatch(Correlate { tasks: &self.weight_grad, grad: grads, src, dw: &mut dw, len });
+            self.correlate(src, grads, &mut dw, len);
             let Some((dx, packed)) = input else { return };
             let phases = self.flat.phases.len();
             dst.resize((self.channels * phases * self.plane).max(dst.len()), 0.0);
-            let (tasks, plane) = (&self.input_grad[..], self.plane);
-            Arch::new().dispatch(Sweep { tasks, packed, src: grads, dst, plane, len });
+            self.sweep(&self.input_grad, packed, grads, dst, len);
             for (i, image) in dx.chunks_exact_mut(self.input_len()).enumerate() {
                 let pixels = image.len() / self.channels;
                 for (c, map) in image.chunks_exact_mut(pixels).enumerate() {
                     for (p, &phase) in self.flat.phases.iter().enumerate() {
-                        let start = (c * phases + p) * plane + i * self.flat.len();
+                        let start = (c * phases + p) * self.plane + i * self.flat.len();
                         self.flat.extract_input(phase, &dst[start..], map);
                     }
                 }
             }
         });
         dw
+    }
+
+    fn sweep(&self, tasks: &[Task], packed: &[f32], src: &[f32], dst: &mut [f32], len: usize) {
+        Arch::new().dispatch(Sweep { tasks, packed, src, dst, plane: self.plane, len });
+    }
+
+    fn correlate(&self, src: &[f32], grad: &[f32], dw: &mut [f32], len: usize) {
+        Arch::new().dispatch(Correlate { tasks: &self.weight_grad, grad, src, dw, len });
     }
 
     /// Lays a chunk's images out as flat planes; returns how many values of each plane count.

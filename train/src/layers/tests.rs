@@ -78,6 +78,9 @@ fn stock_layers() {
     check(&Conv2d { groups: 16, ..conv(16, 5) }, Shape::map(16, 14, 14), 6);
     check(&Conv2d { padding: Padding::Valid, ..conv(10, 4) }, Shape::map(6, 4, 4), 33);
     check(&conv(4, 5), Shape::map(2, 1, 1), 2);
+    // Used in place, without padding.
+    check(&conv(24, 1), Shape::map(16, 16, 16), 5);
+    check(&Conv2d { groups: 4, grouping: Grouping::Interleaved, ..conv(8, 1) }, Shape::map(8, 32, 16), 3);
     check(&Conv2d { stride: 3, ..conv(2, 1) }, Shape::map(2, 1, 2), 2);
 }
 
