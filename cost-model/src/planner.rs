@@ -29,6 +29,8 @@ pub struct PlanOptions {
     pub max_log_scale: u32,
     /// How rotations are split.
     pub strategy: StrategyChoice,
+    /// Whether convolutions with nothing between them become one; the cheaper of both where absent.
+    pub fuse: Option<bool>,
 }
 
 impl Default for PlanOptions {
@@ -40,6 +42,7 @@ impl Default for PlanOptions {
             min_log_scale: 26,
             max_log_scale: 36,
             strategy: StrategyChoice::Cheapest,
+            fuse: None,
         }
     }
 }
@@ -107,7 +110,12 @@ impl Lowerer<'_> {
 /// The lowerings worth comparing, with their depths.
 fn variants(graph: &TypedGraph, options: &PlanOptions) -> Result<Vec<(LowerOptions, usize)>, CostError> {
     let (fused, factored) = (Lowerer::depth(graph, true)?, Lowerer::depth(graph, false)?);
-    let fuses = if fused == factored { vec![(true, fused)] } else { vec![(true, fused), (false, factored)] };
+    let fuses = match options.fuse {
+        Some(true) => vec![(true, fused)],
+        Some(false) => vec![(false, factored)],
+        None if fused == factored => vec![(true, fused)],
+        None => vec![(true, fused), (false, factored)],
+    };
     let grey = matches!(graph.input_shape(), Shape::Map { channels: 1, .. } | Shape::Vector { .. });
     let packings: &[_] =
         if grey { &[InputPacking::Replicated] } else { &[InputPacking::Replicated, InputPacking::Packed] };

@@ -1,0 +1,72 @@
+//! `--calibration`: which measured times the estimates use.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use striae_cost_model::Calibration;
+
+use super::failure::Failure;
+use super::output::Output;
+
+/// Environment variable that names a calibration file.
+const VARIABLE: &str = "STRIAE_CALIBRATION";
+
+/// The calibration to use.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CalibrationArgs {
+    /// Calibration file that `striae calibrate` wrote; else that of STRIAE_CALIBRATION, else the one shipped with Striae
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
+}
+
+/// A calibration and where it comes from.
+pub(crate) struct Chosen {
+    /// The times.
+    pub(crate) calibration: Calibration,
+    /// File, or `generic`.
+    pub(crate) source: String,
+}
+
+/// What JSON output says of it.
+#[derive(Serialize)]
+pub(crate) struct Source<'a> {
+    source: &'a str,
+    generic: bool,
+    cpu: &'a str,
+    simd: &'a str,
+    date: &'a str,
+}
+
+impl CalibrationArgs {
+    /// Loads it, and says so where it was not measured on this machine.
+    pub(crate) fn load(&self, output: Output) -> Result<Chosen, Failure> {
+        let named = std::env::var_os(VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let chosen = match self.calibration.clone().or(named) {
+            Some(path) => Chosen { calibration: Calibration::load(&path)?, source: path.display().to_string() },
+            None => Chosen { calibration: Calibration::generic(), source: "generic".to_owned() },
+        };
+        if chosen.calibration.provenance.generic {
+            output.note(format_args!(
+                "times are those of another machine ({}): measure this one with `striae calibrate` and pass \
+                 `--calibration FILE` or set STRIAE_CALIBRATION",
+                chosen.calibration.provenance.cpu
+            ));
+        }
+        Ok(chosen)
+    }
+}
+
+impl Chosen {
+    /// For JSON.
+    pub(crate) fn as_source(&self) -> Source<'_> {
+        let p = &self.calibration.provenance;
+        Source { source: &self.source, generic: p.generic, cpu: &p.cpu, simd: &p.simd, date: &p.date }
+    }
+
+    /// For a person, in one line.
+    pub(crate) fn describe(&self) -> String {
+        let p = &self.calibration.provenance;
+        format!("{} ({}, {}, {})", self.source, p.cpu, p.simd, p.date)
+    }
+}

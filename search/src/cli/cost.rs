@@ -1,0 +1,290 @@
+//! `striae cost`: what networks cost under encryption, layer by layer and side by side.
+
+use clap::Args;
+use serde::Serialize;
+use striae_cost_model::{
+    CkksParams, Estimate, Lowerer, OpCounts, Plan, PlanOptions, RotationKinds, Security, Strategy, StrategyChoice,
+    max_log_qp,
+};
+use striae_reports::format::{bytes, percent, seconds};
+use striae_reports::table::compare;
+use striae_reports::view::NetworkView;
+use striae_search::counterpart::{self, Counterpart};
+use striae_search::view;
+use striae_spaces::TypedGraph;
+
+use super::arch::Arch;
+use super::calibration::{CalibrationArgs, Chosen, Source};
+use super::cost_table::layers;
+use super::exit::Exit;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+
+#[derive(Args, Debug)]
+pub(crate) struct CostArgs {
+    /// Network: a name of the zoo, the notation, or a .json or .txt file
+    arch: String,
+    /// Another network to set beside it; `plain` for the same with every StriaBlock a dense k x k convolution
+    #[arg(long, value_name = "ARCH")]
+    against: Vec<String>,
+    #[command(flatten)]
+    plan: PlanArgs,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
+}
+
+/// What the planner may choose.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PlanArgs {
+    /// Parameters instead of chosen ones, such as "N=2^13 Q=45,30,30 P=46 scale=2^30"
+    #[arg(long)]
+    params: Option<String>,
+    /// Accept --params below 128 bits of security
+    #[arg(long, requires = "params")]
+    insecure: bool,
+    /// Largest log2 of the ring degree to choose
+    #[arg(long, value_name = "LOG_N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(12..=16))]
+    max_log_n: u32,
+    /// How rotations are split: cheapest, input-side, output-side, or bsgs:B with B baby steps
+    #[arg(long, default_value = "cheapest", value_parser = strategy)]
+    strategy: StrategyChoice,
+    /// Always fuse convolutions with no activation between them
+    #[arg(long, conflicts_with = "factored")]
+    fused: bool,
+    /// Never fuse convolutions: bottlenecks rotate fewer ciphertexts, for more levels
+    #[arg(long)]
+    factored: bool,
+}
+
+impl PlanArgs {
+    /// Checks the parameters.
+    pub(crate) fn options(&self) -> Result<PlanOptions, Failure> {
+        let params = self.params.as_deref().map(|text| parse_params(text, self.insecure)).transpose()?;
+        let fuse = (self.fused || self.factored).then_some(self.fused);
+        Ok(PlanOptions { params, max_log_n: self.max_log_n, strategy: self.strategy, fuse, ..PlanOptions::default() })
+    }
+}
+
+/// The word `insecure` in the text is what reports print; only the flag accepts weak parameters.
+fn parse_params(text: &str, insecure: bool) -> Result<CkksParams, Failure> {
+    let text = text.trim();
+    let plain = text.strip_suffix("insecure").unwrap_or(text).trim_end();
+    let text = if insecure { format!("{plain} insecure") } else { plain.to_owned() };
+    Ok(text.parse::<CkksParams>()?)
+}
+
+fn strategy(text: &str) -> Result<StrategyChoice, String> {
+    let expected = "expected cheapest, input-side, output-side or bsgs:B with B at least 2";
+    Ok(match text {
+        "cheapest" => StrategyChoice::Cheapest,
+        "input-side" => StrategyChoice::Always(Strategy::InputSide),
+        "output-side" => StrategyChoice::Always(Strategy::OutputSide),
+        _ => {
+            let babies = text.strip_prefix("bsgs:").and_then(|b| b.parse().ok()).filter(|b| (2..=1 << 15).contains(b));
+            StrategyChoice::Always(Strategy::BabyGiant { babies: babies.ok_or(expected)? })
+        }
+    })
+}
+
+/// A network with its plan.
+struct Costed {
+    graph: TypedGraph,
+    plan: Plan,
+    view: NetworkView,
+}
+
+/// Runs `striae cost`.
+pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
+    let options = args.plan.options()?;
+    let arch = Arch::resolve(&args.arch)?;
+    let others: Vec<Other> = args.against.iter().map(|text| Other::resolve(text, &arch)).collect::<Result<_, _>>()?;
+    let chosen = args.calibration.load(output)?;
+    let mut lowerer = Lowerer::new(&chosen.calibration);
+    let network = cost(&mut lowerer, arch, &options)?;
+    let mut comparisons = Vec::new();
+    for other in others {
+        // A plain counterpart is set beside the network at equal parameters, so that a ciphertext holds equally much.
+        let params = other.blocks.is_some().then(|| network.plan.params.clone()).or_else(|| options.params.clone());
+        let costed = cost(&mut lowerer, other.arch, &PlanOptions { params, ..options.clone() })?;
+        comparisons.push((costed, other.blocks));
+    }
+    if output.json {
+        output.value(&Document::new(&network, &comparisons, &chosen))?;
+    } else {
+        print(&network, &comparisons, &chosen, output)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// A network to compare with; `blocks` if it is the plain counterpart.
+struct Other {
+    arch: Arch,
+    blocks: Option<Counterpart>,
+}
+
+impl Other {
+    fn resolve(text: &str, of: &Arch) -> Result<Self, Failure> {
+        if text != "plain" {
+            return Ok(Self { arch: Arch::resolve(text)?, blocks: None });
+        }
+        let counterpart = counterpart::plain(&of.graph).map_err(|e| {
+            Failure::bad_input(
+                format!("--against plain: {}: {e}", of.label),
+                "give a StriaNet, or name another network",
+            )
+        })?;
+        let arch = Arch { label: format!("{} plain", of.label), graph: counterpart.graph.clone() };
+        Ok(Self { arch, blocks: Some(counterpart) })
+    }
+}
+
+fn cost(lowerer: &mut Lowerer<'_>, arch: Arch, options: &PlanOptions) -> Result<Costed, Failure> {
+    let Arch { label, graph } = arch;
+    let plan = lowerer.plan(&graph, options).map_err(|e| Failure::from(e).named(&label))?;
+    let view = view::network(&label, &graph, &plan);
+    Ok(Costed { graph, plan, view })
+}
+
+type Comparison = (Costed, Option<Counterpart>);
+
+fn print(network: &Costed, comparisons: &[Comparison], chosen: &Chosen, output: Output) -> Result<(), Failure> {
+    for costed in std::iter::once(network).chain(comparisons.iter().map(|(costed, _)| costed)) {
+        print_one(costed, output)?;
+    }
+    for (other, blocks) in comparisons {
+        output.table(&compare(&network.view, &other.view))?;
+        if let Some(blocks) = blocks {
+            let Blocks { rotations, plain_rotations, internal_share } = Blocks::of(network, other, blocks);
+            output.line(format_args!(
+                "in the {} StriaBlocks alone: internal rotations {} of {} ({}), external {} of {}",
+                blocks.plain.len(),
+                rotations.internal,
+                plain_rotations.internal,
+                percent(internal_share.unwrap_or(f64::NAN), 1),
+                rotations.external,
+                plain_rotations.external
+            ))?;
+        }
+        output.line("")?;
+    }
+    output.line(format_args!("calibration: {}", chosen.describe()))
+}
+
+fn print_one(costed: &Costed, output: Output) -> Result<(), Failure> {
+    let Costed { graph, plan, view } = costed;
+    output.line(format_args!("{} ({})\n{graph}", view.label, view.arch_id))?;
+    output.table(&layers(view, &plan.program))?;
+    let (params, estimate) = (&plan.params, &plan.estimate);
+    let bound = max_log_qp(params.log_n()).unwrap_or(0);
+    output.line(format_args!("parameters  {params}"))?;
+    match params.security() {
+        Security::Bits128 => output.line(format_args!(
+            "security    128 bits: log QP {} of at most {bound} at N = 2^{}",
+            params.log_qp(),
+            params.log_n()
+        ))?,
+        Security::Insecure => {
+            output.line(format_args!(
+                "security    INSECURE: log QP {} where 128 bits of security allow {bound} at N = 2^{}",
+                params.log_qp(),
+                params.log_n()
+            ))?;
+            output.warn("INSECURE parameters: use them for experiments only, never for real data");
+        }
+    }
+    output.line(format_args!("levels      {} of {}", view.levels, params.max_level()))?;
+    output.line(format_args!(
+        "latency     {} ({} to {}) per image on one thread",
+        seconds(estimate.latency.0),
+        seconds(estimate.interval.0.0),
+        seconds(estimate.interval.1.0)
+    ))?;
+    output.line(format_args!(
+        "memory      {}: weights {}, keys {}, ciphertexts {}",
+        bytes(view.memory.total()),
+        bytes(view.memory.weights),
+        bytes(view.memory.keys),
+        bytes(view.memory.ciphertexts)
+    ))?;
+    output.line(format_args!(
+        "traffic     {} up, {} down per image\n",
+        bytes(view.upload_bytes),
+        bytes(view.download_bytes)
+    ))
+}
+
+/// What the blocks alone rotate, beside what their plain counterparts do.
+#[derive(Serialize)]
+struct Blocks {
+    rotations: RotationKinds,
+    plain_rotations: RotationKinds,
+    internal_share: Option<f64>,
+}
+
+impl Blocks {
+    fn of(network: &Costed, plain: &Costed, blocks: &Counterpart) -> Self {
+        let rotations = counterpart::rotations_of(&network.plan.program, &blocks.replaced);
+        let plain_rotations = counterpart::rotations_of(&plain.plan.program, &blocks.plain);
+        let share = rotations.internal as f64 / plain_rotations.internal as f64;
+        Self { rotations, plain_rotations, internal_share: share.is_finite().then_some(share) }
+    }
+}
+
+/// The JSON form.
+#[derive(Serialize)]
+struct Document<'a> {
+    calibration: Source<'a>,
+    networks: Vec<NetworkJson<'a>>,
+    /// One per plain counterpart, in the order of the networks.
+    blocks: Vec<Blocks>,
+}
+
+#[derive(Serialize)]
+struct NetworkJson<'a> {
+    params: String,
+    insecure: bool,
+    rotations: RotationKinds,
+    counts: OpCounts,
+    steps: Vec<StepJson>,
+    estimate: &'a Estimate,
+    network: &'a NetworkView,
+}
+
+#[derive(Serialize)]
+struct StepJson {
+    node: String,
+    rotations: RotationKinds,
+    counts: OpCounts,
+}
+
+impl<'a> Document<'a> {
+    fn new(network: &'a Costed, comparisons: &'a [Comparison], chosen: &'a Chosen) -> Self {
+        let all = std::iter::once(network).chain(comparisons.iter().map(|(costed, _)| costed));
+        let blocks = comparisons.iter().filter_map(|(c, b)| b.as_ref().map(|b| Blocks::of(network, c, b)));
+        Self {
+            calibration: chosen.as_source(),
+            networks: all.map(NetworkJson::new).collect(),
+            blocks: blocks.collect(),
+        }
+    }
+}
+
+impl<'a> NetworkJson<'a> {
+    fn new(costed: &'a Costed) -> Self {
+        let program = &costed.plan.program;
+        let step = |i: usize| StepJson {
+            node: program.steps[i].node.to_string(),
+            rotations: program.step_rotation_kinds(i),
+            counts: program.step_counts(i),
+        };
+        Self {
+            params: costed.plan.params.to_string(),
+            insecure: costed.plan.params.security() == Security::Insecure,
+            rotations: program.rotation_kinds(),
+            counts: program.counts(),
+            steps: (0..program.steps.len()).map(step).collect(),
+            estimate: &costed.plan.estimate,
+            network: &costed.view,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The command line: arguments, one file per command, and how each ends.
+
+mod arch;
+mod calibration;
+mod cost;
+mod cost_table;
+pub(crate) mod exit;
+mod failure;
+mod output;
+mod progress;
+mod space;
+mod usage;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use exit::Exit;
+use failure::{Failure, Outcome};
+use output::{Output, say};
+
+/// Searches for neural networks that are fast under homomorphic encryption
+#[derive(Debug, Parser)]
+#[command(name = "striae", version, about, after_help = Exit::HELP, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args, Clone, Copy, Debug)]
+struct Global {
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print neither progress nor remarks
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Log to stderr; twice for more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Threads to use; all cores if absent
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Networks and spaces that come with Striae
+    Space(space::SpaceArgs),
+    /// Per-layer operations, levels, memory and latency of a network
+    Cost(cost::CostArgs),
+}
+
+/// Reads the arguments and runs the command.
+pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let outcome = match Cli::try_parse_from(args) {
+        Ok(cli) => run(cli),
+        Err(e) => usage::report(&e),
+    };
+    let exit = outcome.unwrap_or_else(|failure| {
+        let Failure { exit, message, hint } = failure;
+        say(&format_args!("error: {message}"));
+        if let Some(hint) = hint {
+            say(&format_args!("\nhint: {hint}"));
+        }
+        exit
+    });
+    exit.into()
+}
+
+fn run(cli: Cli) -> Outcome {
+    let Global { json, quiet, verbose, threads } = cli.global;
+    log(verbose);
+    if let Some(threads) = threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()
+            .map_err(|e| Failure::unexpected(format!("cannot start {threads} threads: {e}")))?;
+    }
+    let output = Output { json, quiet };
+    match cli.command {
+        Command::Space(args) => space::run(&args, output),
+        Command::Cost(args) => cost::run(&args, output),
+    }
+}
+
+/// Logs to stderr; without `--verbose` only what went wrong.
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::ERROR,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    let ansi = output::colours() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_max_level(level).init();
+}
