@@ -20,6 +20,9 @@ mod schedule;
 mod seed;
 mod trainer;
 
+#[cfg(test)]
+mod golden;
+
 pub use augment::Augment;
 pub use data::{Dataset, DatasetName, GlyphConfig, Normalisation, Splits, glyphs, load};
 pub use error::{DataError, TrainError};
