@@ -11,16 +11,19 @@ pub struct OpCounts {
     pub hoists: u64,
     /// Rotations that share a decomposition.
     pub rotations_hoisted: u64,
-    /// Rotations with a decomposition of their own: giant steps, folds and single-rotation window sums.
+    /// Rotations of partial sums inside linear steps, each with a decomposition of its own and, for sums in QP, a division
+    /// of one polynomial by P before it.
+    pub giant_steps: u64,
+    /// Rotations of whole ciphertexts, on their own: folds and single-rotation window sums.
     pub rotations_full: u64,
     /// Encoded diagonals multiplied into a ciphertext and accumulated.
     pub plain_mults: u64,
     /// Those of them in the extended basis QP; the others in Q (see `PartialSum::extended`).
     pub plain_mults_extended: u64,
-    /// Divisions of a polynomial pair by the special modulus P: in linear steps as `LinearPlan::counts` says, one for each
-    /// fold and each stage of a window sum. Those inside squares belong to the squares.
+    /// Divisions of a polynomial pair by P that end a linear output or a hoisted window sum. In a linear step they are one
+    /// operation with the rescaling; those inside full rotations, giant steps and squares belong to these.
     pub mod_downs: u64,
-    /// Divisions by the last ciphertext prime.
+    /// Divisions by the last ciphertext prime: one for each linear output.
     pub rescales: u64,
     /// Squarings, each with its relinearisation.
     pub squares: u64,
@@ -33,7 +36,7 @@ pub struct OpCounts {
 impl OpCounts {
     /// All rotations.
     pub const fn rotations(&self) -> u64 {
-        self.rotations_hoisted + self.rotations_full
+        self.rotations_hoisted + self.giant_steps + self.rotations_full
     }
 }
 
@@ -44,6 +47,7 @@ impl Add for OpCounts {
         Self {
             hoists: self.hoists + o.hoists,
             rotations_hoisted: self.rotations_hoisted + o.rotations_hoisted,
+            giant_steps: self.giant_steps + o.giant_steps,
             rotations_full: self.rotations_full + o.rotations_full,
             plain_mults: self.plain_mults + o.plain_mults,
             plain_mults_extended: self.plain_mults_extended + o.plain_mults_extended,

@@ -83,18 +83,11 @@ fn step_parts(program: &HeProgram, step: usize, counts: &OpCounts, times: &[OpTi
             let folds = (linear.plan.outputs * linear.plan.folds.len()) as u64;
             let after = OpCounts {
                 rotations_full: folds,
-                mod_downs: folds,
                 adds: counts.adds,
                 plain_adds: counts.plain_adds,
                 ..OpCounts::default()
             };
-            let before = OpCounts {
-                rotations_full: counts.rotations_full - folds,
-                mod_downs: counts.mod_downs - folds,
-                adds: 0,
-                plain_adds: 0,
-                ..*counts
-            };
+            let before = OpCounts { rotations_full: 0, adds: 0, plain_adds: 0, ..*counts };
             let (mut parts, later) = (times[linear.level].parts(&before), times[level].parts(&after));
             parts.iter_mut().zip(later).for_each(|(part, more)| part.1 = part.1 + more.1);
             parts

@@ -59,18 +59,17 @@ pub struct PartialSum {
 }
 
 impl LinearPlan {
-    /// Operations of one execution. The division by P is counted where it is needed: once for an extended sum before its
-    /// giant rotation, once for an output that received an extended sum or a giant rotation, and once for each fold.
+    /// Operations of one execution. An output that received a sum in QP or a giant step is divided by P and by the rescaling
+    /// prime in one operation, counted as one of each; other outputs are only rescaled.
     pub fn counts(&self) -> OpCounts {
         let rotated = |b: &&Vec<u32>| b.iter().any(|&r| r != 0);
         let folds = (self.outputs * self.folds.len()) as u64;
-        let (mut giants, mut before_giants, mut in_qp, mut extended) = (0, 0, 0, 0);
+        let (mut giant_steps, mut in_qp, mut extended) = (0, 0, 0);
         let mut last_in_qp = None;
         for sum in self.partial_sums() {
             let rotates = sum.giant != 0;
-            giants += u64::from(rotates);
+            giant_steps += u64::from(rotates);
             extended += if sum.extended { sum.terms.len() as u64 } else { 0 };
-            before_giants += u64::from(rotates && sum.extended);
             if (rotates || sum.extended) && last_in_qp != Some(sum.output) {
                 in_qp += 1;
                 last_in_qp = Some(sum.output);
@@ -79,10 +78,11 @@ impl LinearPlan {
         OpCounts {
             hoists: self.babies.iter().filter(rotated).count() as u64,
             rotations_hoisted: self.babies.iter().flatten().filter(|&&r| r != 0).count() as u64,
-            rotations_full: giants + folds,
+            giant_steps,
+            rotations_full: folds,
             plain_mults: self.terms.len() as u64,
             plain_mults_extended: extended,
-            mod_downs: before_giants + in_qp + folds,
+            mod_downs: in_qp,
             rescales: self.outputs as u64,
             adds: folds,
             ..OpCounts::default()

@@ -207,7 +207,7 @@ impl HeProgram {
 fn window_counts(rotations: u64, ciphertexts: u64) -> OpCounts {
     let adds = rotations * ciphertexts;
     if rotations == 1 {
-        OpCounts { rotations_full: ciphertexts, mod_downs: ciphertexts, adds, ..OpCounts::default() }
+        OpCounts { rotations_full: ciphertexts, adds, ..OpCounts::default() }
     } else {
         OpCounts { hoists: ciphertexts, rotations_hoisted: adds, mod_downs: ciphertexts, adds, ..OpCounts::default() }
     }

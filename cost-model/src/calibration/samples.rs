@@ -156,9 +156,12 @@ impl Calibration {
         OpTimes {
             hoist: t(Primitive::Hoist),
             rotation_hoisted: t(Primitive::RotationHoisted),
+            giant_step: t(Primitive::GiantStep),
+            rotation_full: t(Primitive::RotationFull),
             plain_mult_extended: t(Primitive::PlainMultExtended),
             plain_mult: t(Primitive::PlainMult),
             mod_down: t(Primitive::ModDown),
+            mod_down_rescale: t(Primitive::ModDownRescale),
             rescale: t(Primitive::Rescale),
             square: t(Primitive::Square),
             add: t(Primitive::Add),

@@ -10,12 +10,18 @@ pub enum Primitive {
     Hoist,
     /// Multiplication of a decomposition by a rotation key and the permutation of the result, in QP.
     RotationHoisted,
+    /// Rotation of a partial sum: division of one polynomial by P, decomposition, key, permutation.
+    GiantStep,
+    /// Rotation of a ciphertext on its own.
+    RotationFull,
     /// Multiplication of a rotated ciphertext by an encoded diagonal in QP and accumulation.
     PlainMultExtended,
     /// The same in Q.
     PlainMult,
     /// Division of a polynomial pair by P.
     ModDown,
+    /// Division of a polynomial pair by P and the last ciphertext prime together.
+    ModDownRescale,
     /// Division of a ciphertext by its last prime.
     Rescale,
     /// Square with relinearisation and rescaling.
@@ -34,12 +40,15 @@ pub enum Primitive {
 
 impl Primitive {
     /// All primitives.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Hoist,
         Self::RotationHoisted,
+        Self::GiantStep,
+        Self::RotationFull,
         Self::PlainMultExtended,
         Self::PlainMult,
         Self::ModDown,
+        Self::ModDownRescale,
         Self::Rescale,
         Self::Square,
         Self::Add,
@@ -54,9 +63,12 @@ impl Primitive {
         match self {
             Self::Hoist => "hoist",
             Self::RotationHoisted => "rotation_hoisted",
+            Self::GiantStep => "giant_step",
+            Self::RotationFull => "rotation_full",
             Self::PlainMultExtended => "plain_mult_extended",
             Self::PlainMult => "plain_mult",
             Self::ModDown => "mod_down",
+            Self::ModDownRescale => "mod_down_rescale",
             Self::Rescale => "rescale",
             Self::Square => "square",
             Self::Add => "add",
@@ -100,9 +112,13 @@ impl Work {
         let (transforms, points) = match primitive {
             Primitive::Hoist => hoist,
             Primitive::RotationHoisted => mac,
+            Primitive::GiantStep => (hoist.0 + down.0 / 2.0, hoist.1 + mac.1 + down.1 / 2.0),
+            Primitive::RotationFull => (hoist.0 + down.0, hoist.1 + mac.1 + down.1),
             Primitive::PlainMultExtended => (0.0, 2.0 * w),
             Primitive::PlainMult => (0.0, 2.0 * l),
             Primitive::ModDown => down,
+            // The inverse transforms are of P and the last prime, the forward ones of the limbs that stay.
+            Primitive::ModDownRescale => (2.0 * w, 2.0 * l * (k + 3.0)),
             Primitive::Rescale => rescale,
             Primitive::Square => (hoist.0 + down.0 + rescale.0, 4.0 * l + hoist.1 + 2.0 * d * w + down.1 + rescale.1),
             Primitive::Add => (0.0, 2.0 * l),

@@ -174,8 +174,7 @@ impl ClearBackend {
             self.tally.count(|c| {
                 c.plain_mults += sum.terms.len() as u64;
                 c.plain_mults_extended += if sum.extended { sum.terms.len() as u64 } else { 0 };
-                c.rotations_full += u64::from(sum.giant != 0);
-                c.mod_downs += u64::from(sum.giant != 0 && sum.extended);
+                c.giant_steps += u64::from(sum.giant != 0);
             });
         }
         self.tally.count(|c| {

@@ -33,10 +33,7 @@ impl Tally {
         let rotated = rotations.iter().filter(|&&r| r != 0).count() as u64;
         self.count(|c| match rotated {
             0 => {}
-            1 => {
-                c.rotations_full += 1;
-                c.mod_downs += 1;
-            }
+            1 => c.rotations_full += 1,
             _ => {
                 c.hoists += 1;
                 c.rotations_hoisted += rotated;
