@@ -150,7 +150,8 @@ fn load_space(study: &Study) -> Result<StriaSpace, RunError> {
     }
 }
 
-fn load_data(study: &Study) -> Result<Splits, RunError> {
+/// The study's data set in its three parts.
+pub fn load_data(study: &Study) -> Result<Splits, RunError> {
     let name: DatasetName = study.dataset().parse()?;
     let seed = SeedTree::new(study.seed().named("data").0);
     Ok(load(name, study.data_dir().as_deref(), VALIDATION, &seed)?)

@@ -10,7 +10,7 @@ mod picks;
 mod references;
 mod trials;
 
-pub use context::{StudyRun, StudyRunOptions};
+pub use context::{StudyRun, StudyRunOptions, load_data};
 pub use error::RunError;
 pub use picks::{Pick, picks_of};
 pub use references::{ReferenceResult, references_of};

@@ -13,7 +13,7 @@ use striae_train::{TrainEvent, train};
 
 use super::{RunError, StudyRun};
 use crate::{
-    History, Outcome, Progress, SamplerConfig, SamplerKind, SearchEvent, Stage, StopReason, Trial,
+    History, Objective, Outcome, Progress, SamplerConfig, SamplerKind, SearchEvent, Stage, StopReason, Trial,
     assess::{Assessed, Rejected, assess},
     candidate::{from_trial, to_params},
     sampler::Sampler,
@@ -53,6 +53,7 @@ struct Dispatcher<'s> {
 struct Job {
     trial: Trial,
     graph: TypedGraph,
+    arch_id: String,
     latency_ms: f64,
 }
 
@@ -164,7 +165,8 @@ impl StudyRun<'_> {
     }
 
     fn reached(&self, trials: &[Trial], next: u64, budget: u64, started: Instant) -> Option<StopReason> {
-        let trained = trials.iter().filter(|t| t.user_attrs.contains_key(ACCURACY_KEY)).count() as u64;
+        // Those begun, not those finished: which are finished depends on the threads.
+        let trained = trials.iter().filter(|t| t.user_attrs.contains_key(ARCH_KEY)).count() as u64;
         let limits = crate::Budget { trials: budget, ..self.study.budget().clone() };
         limits.reached(&Progress { trials: next, trained, elapsed: started.elapsed() })
     }
@@ -175,9 +177,15 @@ impl StudyRun<'_> {
             Ok(Assessed { graph, plan }) => {
                 self.note(&trial, &graph.to_string(), Some(&plan))?;
                 let network = graph.to_string();
+                let arch_id = graph.arch_id().to_string();
                 self.emit(&SearchEvent::TrialStarted { proposal: trial.proposal, network });
                 self.store.set_constraints(trial.id, &[0.0])?;
-                Ok(Some(Job { trial, graph, latency_ms: plan.estimate.latency.0 * 1e3 }))
+                self.store.set_trial_attr(trial.id, ARCH_KEY, &json!(arch_id))?;
+                let job = Job { trial, graph, arch_id, latency_ms: plan.estimate.latency.0 * 1e3 };
+                match self.known_accuracy(&job)? {
+                    Some(accuracy) => self.complete(&job, accuracy).map(|()| None),
+                    None => Ok(Some(job)),
+                }
             }
             Err(rejected) => {
                 let Rejected { network, plan, reason, excess } = *rejected;
@@ -187,6 +195,34 @@ impl StudyRun<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// The accuracy of the same network in an earlier trial of the study or its baseline; training it again would give the
+    /// same.
+    fn known_accuracy(&self, job: &Job) -> Result<Option<f64>, RunError> {
+        let names = self.store.study_names()?;
+        for name in [self.study.name().to_owned(), baseline_name(self.study.name())] {
+            if !names.contains(&name) {
+                continue;
+            }
+            let trials = self.store.trials(self.store.load_study(&name)?.id)?;
+            let same = |t: &&Trial| t.user_attrs.get(ARCH_KEY).and_then(Value::as_str) == Some(&job.arch_id);
+            let accuracy = |t: &Trial| t.user_attrs.get(ACCURACY_KEY).and_then(Value::as_f64);
+            if let Some(accuracy) = trials.iter().filter(same).find_map(accuracy) {
+                return Ok(Some(accuracy));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes a candidate's accuracy and ends its trial.
+    fn complete(&self, job: &Job, accuracy: f64) -> Result<(), RunError> {
+        self.store.set_trial_attr(job.trial.id, ACCURACY_KEY, &json!(accuracy))?;
+        let value = |o: &Objective| match o {
+            Objective::Accuracy => accuracy,
+            Objective::Latency => job.latency_ms,
+        };
+        self.finish(&job.trial, &Outcome::Complete(self.study.objectives().iter().map(value).collect()))
     }
 
     fn note(&self, trial: &Trial, network: &str, plan: Option<&Plan>) -> Result<(), RunError> {
@@ -202,10 +238,8 @@ impl StudyRun<'_> {
     fn train_short(&self, job: &Job) -> Result<(), RunError> {
         let (trial, proposal) = (&job.trial, job.trial.proposal);
         let stage = &self.study.training().short;
-        let arch_id = job.graph.arch_id().to_string();
         // The same network trains the same way wherever it turns up.
-        let config = stage.config(self.study.seed().named("short").named(&arch_id));
-        self.store.set_trial_attr(trial.id, ARCH_KEY, &json!(arch_id))?;
+        let config = stage.config(self.study.seed().named("short").named(&job.arch_id));
         self.emit(&SearchEvent::StageStarted { proposal, stage: Stage::ShortTraining });
         let start = Instant::now();
         let result = train(&job.graph, &self.splits, &config, None, &mut |event| {
@@ -221,26 +255,19 @@ impl StudyRun<'_> {
             }
             self.flow()
         });
-        let outcome = match result {
+        let seconds = start.elapsed().as_secs_f64();
+        self.emit(&SearchEvent::StageFinished { proposal, stage: Stage::ShortTraining, seconds });
+        match result {
             // Left running: the next run of the study does it again.
-            Ok(trained) if trained.stopped => return Ok(()),
+            Ok(trained) if trained.stopped => Ok(()),
             Ok(trained) => {
                 for epoch in &trained.history {
                     self.store.report(trial.id, epoch.epoch as i64, epoch.validation_accuracy)?;
                 }
-                let accuracy = trained.validation_accuracy();
-                self.store.set_trial_attr(trial.id, ACCURACY_KEY, &json!(accuracy))?;
-                let value = |o: &crate::Objective| match o {
-                    crate::Objective::Accuracy => accuracy,
-                    crate::Objective::Latency => job.latency_ms,
-                };
-                Outcome::Complete(self.study.objectives().iter().map(value).collect())
+                self.complete(job, trained.validation_accuracy())
             }
-            Err(error) => Outcome::Failed { error: error.to_string() },
-        };
-        let seconds = start.elapsed().as_secs_f64();
-        self.emit(&SearchEvent::StageFinished { proposal, stage: Stage::ShortTraining, seconds });
-        self.finish(trial, &outcome)
+            Err(error) => self.finish(trial, &Outcome::Failed { error: error.to_string() }),
+        }
     }
 
     fn finish(&self, trial: &Trial, outcome: &Outcome) -> Result<(), RunError> {
