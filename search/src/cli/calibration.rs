@@ -39,10 +39,19 @@ pub(crate) struct Source<'a> {
 }
 
 impl CalibrationArgs {
+    /// Whether the user named one.
+    pub(crate) fn is_given(&self) -> bool {
+        self.path().is_some()
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        let named = std::env::var_os(VARIABLE).filter(|v| !v.is_empty());
+        self.calibration.clone().or(named.map(PathBuf::from))
+    }
+
     /// Loads it, and says so where it was not measured on this machine.
     pub(crate) fn load(&self, output: Output) -> Result<Chosen, Failure> {
-        let named = std::env::var_os(VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let chosen = match self.calibration.clone().or(named) {
+        let chosen = match self.path() {
             Some(path) => Chosen { calibration: Calibration::load(&path)?, source: path.display().to_string() },
             None => Chosen { calibration: Calibration::generic(), source: "generic".to_owned() },
         };

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use striae_cost_model::calibration::{CalibrationError, FitError};
 use striae_cost_model::{CostError, ParamsError};
-use striae_he_eval::{CircuitError, HeError};
+use striae_he_eval::{CircuitError, HeError, SessionError};
 use striae_reports::ReportError;
 use striae_search::StudyError;
+use striae_search::run::RunError;
 use striae_search::storage::StoreError;
+use striae_search::verify::VerifyError;
 use striae_spaces::space::SpaceError;
 use striae_spaces::{GraphError, JsonError, NotationError, WeightError, zoo::ZooError};
 use striae_train::{DataError, TrainError};
@@ -255,5 +257,51 @@ impl From<HeError> for Failure {
 impl From<CircuitError> for Failure {
     fn from(e: CircuitError) -> Self {
         Self::unexpected(e)
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(e: SessionError) -> Self {
+        match e {
+            SessionError::He(e) => e.into(),
+            SessionError::Circuit(e) => e.into(),
+            _ => Self::unexpected(e),
+        }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(e: VerifyError) -> Self {
+        match e {
+            VerifyError::Cost(e) => e.into(),
+            VerifyError::Session(e) => e.into(),
+            VerifyError::Weights(e) => e.into(),
+            VerifyError::NoImage => Self { exit: Exit::Interrupted, ..Self::unexpected(e) },
+            _ => Self::unexpected(e),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(e: RunError) -> Self {
+        match e {
+            RunError::Study(e) => e.into(),
+            RunError::Space { path, source } => Self::from(source).in_file(&path),
+            RunError::Io { path, source } => Self::unwritable(&path, &source),
+            RunError::Data(e) => e.into(),
+            RunError::Store(e) => e.into(),
+            RunError::Zoo(e) => e.into(),
+            RunError::Train(e) => e.into(),
+            RunError::Weights(e) => e.into(),
+            RunError::Cost(e) => e.into(),
+            RunError::Verify(e) => e.into(),
+            RunError::NothingFound { .. } => {
+                Self::bad_input(e, "raise `budget.trials`, or loosen the study's `limits` or the bounds of its space")
+            }
+            RunError::ForeignTrial { .. } | RunError::Attribute { .. } => {
+                Self::bad_input(e, "the store was changed by something else: restore a copy, or start a new one with --store")
+            }
+            _ => Self::unexpected(e),
+        }
     }
 }

@@ -1,15 +1,25 @@
 //! The command line: arguments, one file per command, and how each ends.
 
 mod arch;
+mod bundle;
+mod calibrate;
 mod calibration;
 mod cost;
 mod cost_table;
+mod demo;
 pub(crate) mod exit;
+mod export;
 mod failure;
+mod interrupt;
 mod output;
 mod progress;
+mod report;
+mod search;
 mod space;
+mod study_files;
+mod train;
 mod usage;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -49,10 +59,24 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole main job on generated digits: minutes, no download
+    Demo(demo::DemoArgs),
     /// Networks and spaces that come with Striae
     Space(space::SpaceArgs),
     /// Per-layer operations, levels, memory and latency of a network
     Cost(cost::CostArgs),
+    /// Measure the encrypted backend on this machine
+    Calibrate(calibrate::CalibrateArgs),
+    /// Train one network
+    Train(train::TrainArgs),
+    /// Run a study, or go on with it
+    Search(search::SearchArgs),
+    /// Run trained networks encrypted, against the clear and the prediction
+    Verify(verify::VerifyArgs),
+    /// Plots, tables and HTML page of a study
+    Report(report::ReportArgs),
+    /// Write a trained network as a bundle
+    Export(export::ExportArgs),
 }
 
 /// Reads the arguments and runs the command.
@@ -81,10 +105,20 @@ fn run(cli: Cli) -> Outcome {
             .build_global()
             .map_err(|e| Failure::unexpected(format!("cannot start {threads} threads: {e}")))?;
     }
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let all = threads.map_or_else(cores, usize::from);
     let output = Output { json, quiet };
     match cli.command {
+        Command::Demo(args) => demo::run(&args, all, output),
         Command::Space(args) => space::run(&args, output),
         Command::Cost(args) => cost::run(&args, output),
+        Command::Calibrate(args) => calibrate::run(&args, output),
+        Command::Train(args) => train::run(&args, output),
+        Command::Search(args) => search::run(&args, all, output),
+        // Predictions are for one thread, so that is what they are compared with unless the user wants otherwise.
+        Command::Verify(args) => verify::run(&args, threads.unwrap_or(1).into(), output),
+        Command::Report(args) => report::run(&args, output),
+        Command::Export(args) => export::run(&args, output),
     }
 }
 

@@ -61,11 +61,12 @@ pub(crate) fn run(args: &SpaceArgs, output: Output) -> Outcome {
 pub(crate) fn load(name: &str) -> Result<StriaSpace, Failure> {
     let path = Path::new(name);
     let is_file = path.extension().is_some_and(|e| e == "toml") || path.components().count() > 1;
-    if is_file {
-        StriaSpace::from_toml(&read_text(path)?).map_err(|e| Failure::from(e).in_file(path))
-    } else {
-        Ok(space::builtin(name)?)
-    }
+    if is_file { load_file(path) } else { Ok(space::builtin(name)?) }
+}
+
+/// A space's TOML file.
+pub(crate) fn load_file(path: &Path) -> Result<StriaSpace, Failure> {
+    StriaSpace::from_toml(&read_text(path)?).map_err(|e| Failure::from(e).in_file(path))
 }
 
 fn list(output: Output) -> Result<(), Failure> {

@@ -1,5 +1,11 @@
-//! From plans and studies to the plain values that `striae-reports` shows.
+//! From plans, checks and studies to the plain values that `striae-reports` shows.
 
+mod machine;
 mod network;
+mod study;
+mod verification;
 
+pub use machine::{machine, versions};
 pub use network::{description, network, packing, parameters, strategy};
+pub use study::{pick_view, study};
+pub use verification::{add_verification, prediction};

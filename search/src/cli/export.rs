@@ -1,0 +1,176 @@
+//! `striae export`: a trained network as a folder that says all there is to know to run it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use striae_cost_model::{CkksParams, Lowerer, Plan, PlanOptions, Security};
+use striae_reports::export::{create_folder, model_card, write};
+use striae_reports::view::{BundleView, FileView};
+use striae_search::run::{Pick, load_data, picks_of};
+use striae_search::summary::PlanSummary;
+use striae_search::view;
+use striae_spaces::{NotationError, TypedGraph, WeightStore};
+use striae_train::{DatasetName, Normalisation, fold};
+
+use super::arch::{BUNDLE_FILE, must_be_new};
+use super::bundle::{FORMAT, MANIFEST, Manifest, WEIGHTS};
+use super::calibration::CalibrationArgs;
+use super::exit::Exit;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+use super::study_files::{StudyArgs, StudyFiles};
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+    /// Trial to export; one of those that were trained to the end
+    #[arg(long, value_name = "ID")]
+    trial: u64,
+    /// Folder to write; must not exist
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
+}
+
+/// What goes into a bundle.
+struct Contents {
+    manifest: Manifest,
+    graph: TypedGraph,
+    weights: WeightStore,
+    plan: Plan,
+    summary: PlanSummary,
+    card: BundleView,
+}
+
+/// Runs `striae export`.
+pub(crate) fn run(args: &ExportArgs, output: Output) -> Outcome {
+    let out = must_be_new(args.out.clone())?;
+    let files = args.study.open()?;
+    let store = files.open_store()?;
+    let chosen = args.calibration.load(output)?;
+    let picks = picks_of(&store.load_study(files.study.name())?)?;
+    let pick = pick(&picks, args.trial, &files)?;
+    let mut lowerer = Lowerer::new(&chosen.calibration);
+    let contents = gather(&files, pick, &mut lowerer)?;
+    create_folder(&out, |folder| fill(folder, &contents))?;
+    if output.json {
+        output.value(&json!({ "bundle": out, "manifest": contents.manifest, "plan": contents.summary }))?;
+    } else {
+        output.line(format_args!("bundle: {}", out.display()))?;
+        output.note(format_args!("run it encrypted with `striae verify {}`", out.display()));
+    }
+    Ok(Exit::Success)
+}
+
+fn pick<'p>(picks: &'p [Pick], trial: u64, files: &StudyFiles) -> Result<&'p Pick, Failure> {
+    picks.iter().find(|p| p.trial == trial).ok_or_else(|| {
+        let known: Vec<String> = picks.iter().map(|p| p.trial.to_string()).collect();
+        let message = format!("{}: trial: {trial} was not trained to the end", files.store.display());
+        let hint = match known.as_slice() {
+            [] => "finish the study first: `striae search`".to_owned(),
+            known => format!("give --trial one of {}; verify.top says how many the study trains", known.join(", ")),
+        };
+        Failure::bad_input(message, hint)
+    })
+}
+
+fn gather(files: &StudyFiles, pick: &Pick, lowerer: &mut Lowerer<'_>) -> Result<Contents, Failure> {
+    let study = &files.study;
+    let (graph, weights) = load_pick(files, pick)?;
+    let params: CkksParams = pick.plan.params.parse()?;
+    let plan = lowerer.plan(&graph, &PlanOptions { params: Some(params), ..PlanOptions::default() })?;
+    let splits = load_data(study)?;
+    let dataset: DatasetName = study.dataset().parse()?;
+    let normalisation = splits.test.normalisation().clone();
+    let created = format!("{:.0}", jiff::Timestamp::now());
+    let manifest = Manifest {
+        format: FORMAT,
+        study: study.name().to_owned(),
+        trial: pick.trial,
+        trained_arch_id: pick.arch_id.clone(),
+        dataset,
+        data_seed: study.seed().named("data").0,
+        normalisation: normalisation.clone(),
+        parameters: plan.params.to_string(),
+        insecure: plan.params.security() == Security::Insecure,
+        created: created.clone(),
+    };
+    let mut network = view::network(&format!("{} trial {}", study.name(), pick.trial), &graph, &plan);
+    network.accuracy_validation = Some(pick.validation_accuracy);
+    network.accuracy_test = pick.test_accuracy;
+    if let Some(found) = &pick.verification {
+        view::add_verification(&mut network, found);
+    }
+    let card = BundleView {
+        network,
+        study: study.name().to_owned(),
+        trial: Some(pick.trial),
+        dataset: dataset.to_string(),
+        preprocessing: preprocessing(&normalisation),
+        input_shape: graph.input_shape().to_string().replace('x', " x "),
+        classes: (0..splits.test.classes()).map(|class| class.to_string()).collect(),
+        seed: study.seed().0,
+        created,
+        machine: view::machine(pick.verification.as_ref().map_or(1, |v| v.threads)),
+        versions: view::versions(),
+        files: Vec::new(),
+    };
+    let summary = PlanSummary::new(&plan, lowerer.calibration().provenance.generic);
+    Ok(Contents { manifest, graph, weights, plan, summary, card })
+}
+
+/// A pick's folded network and weights.
+pub(crate) fn load_pick(files: &StudyFiles, pick: &Pick) -> Result<(TypedGraph, WeightStore), Failure> {
+    let trained: TypedGraph = pick.network.parse().map_err(|e: NotationError| Failure::from(e).in_file(&files.store))?;
+    let path = pick.folder(&files.folder).join(Pick::WEIGHTS);
+    let weights = WeightStore::load(&path)?;
+    weights.check(&trained).map_err(|e| Failure::from(e).in_file(&path))?;
+    fold(&trained, &weights).map_err(|e| Failure::from(e).in_file(&path))
+}
+
+fn preprocessing(n: &Normalisation) -> String {
+    let list = |v: &[f32]| v.iter().map(|x| format!("{x:.6}")).collect::<Vec<_>>().join(", ");
+    format!("(pixel / 255 - mean) / std, mean {}, std {}", list(&n.mean), list(&n.std))
+}
+
+fn fill(folder: &Path, contents: &Contents) -> Result<(), Failure> {
+    let json = |value: &serde_json::Value| serde_json::to_string_pretty(value).map_err(Failure::unexpected);
+    let Contents { manifest, graph, weights, plan, summary, card } = contents;
+    write(&folder.join(BUNDLE_FILE), graph.to_json().as_bytes())?;
+    write(&folder.join("architecture.txt"), format!("{graph}\n").as_bytes())?;
+    weights.save(&folder.join(WEIGHTS))?;
+    write(&folder.join("parameters.json"), json(&json!(plan.params))?.as_bytes())?;
+    let keys = plan.program.rotations();
+    let plan = json!({ "summary": summary, "rotation_keys": keys, "layers": card.network.layers });
+    write(&folder.join("plan.json"), json(&plan)?.as_bytes())?;
+    write(&folder.join(MANIFEST), json(&json!(manifest))?.as_bytes())?;
+    let card = BundleView { files: list(folder)?, ..card.clone() };
+    write(&folder.join("MODEL_CARD.md"), model_card(&card)?.as_bytes())?;
+    Ok(())
+}
+
+/// The files so far, with their hashes.
+fn list(folder: &Path) -> Result<Vec<FileView>, Failure> {
+    const PURPOSES: [(&str, &str); 6] = [
+        (BUNDLE_FILE, "the network, batch norms folded"),
+        ("architecture.txt", "the same in notation"),
+        (WEIGHTS, "its weights"),
+        ("parameters.json", "encryption parameters: bits of each prime"),
+        ("plan.json", "operations, levels, rotation keys, predicted and measured times"),
+        (MANIFEST, "where it comes from, how inputs are normalised"),
+    ];
+    let file = |(name, purpose): (&str, &str)| {
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).map_err(|e| Failure::unreadable(&path, &e))?;
+        Ok(FileView {
+            name: name.to_owned(),
+            purpose: purpose.to_owned(),
+            bytes: bytes.len() as u64,
+            hash: blake3::hash(&bytes).to_hex().to_string(),
+        })
+    };
+    PURPOSES.into_iter().map(file).collect()
+}

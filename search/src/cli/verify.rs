@@ -1,0 +1,150 @@
+//! `striae verify`: trained networks on encrypted images, against the clear and against the prediction.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::json;
+use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions};
+use striae_reports::table::{headline, layers, predictions};
+use striae_reports::view::{NetworkView, PredictionView};
+use striae_search::run::{load_data, picks_of};
+use striae_search::verify::{Verification, VerifyInput, verify};
+use striae_search::view;
+use striae_spaces::{TypedGraph, WeightStore};
+use striae_train::{Dataset, SeedTree, load};
+
+use super::bundle::Bundle;
+use super::calibration::CalibrationArgs;
+use super::exit::Exit;
+use super::export::load_pick;
+use super::failure::{Failure, Outcome};
+use super::interrupt::Interrupt;
+use super::output::Output;
+use super::progress::Progress;
+use super::search::{check_line, is_study};
+use super::study_files::StudyArgs;
+
+/// Share of the training images that is held out; it does not touch the test images.
+const VALIDATION: f64 = 0.1;
+/// Relative error of a prediction that still counts as good.
+const TOLERANCE: f64 = 0.15;
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// A study's TOML file, or a folder that `striae export` wrote
+    #[arg(value_name = "STUDY.toml|BUNDLE")]
+    target: PathBuf,
+    /// The study's store [default: STUDY.striae.sqlite3 beside the TOML file]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// Folder of the data set's files
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Test images to encrypt per network
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    images: u32,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
+}
+
+/// A network to check.
+struct Subject {
+    label: String,
+    graph: TypedGraph,
+    weights: WeightStore,
+    params: CkksParams,
+    accuracy: (Option<f64>, Option<f64>),
+}
+
+/// Runs `striae verify`.
+pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome {
+    let (subjects, test) = if is_study(&args.target) { of_study(args)? } else { of_bundle(args)? };
+    let chosen = args.calibration.load(output)?;
+    let interrupt = Interrupt::listen()?;
+    let count = (args.images as usize).min(test.len());
+    let images: Vec<(Vec<f32>, u8)> = (0..count).map(|i| (test.image(i), test.labels()[i])).collect();
+    let (mut views, mut all) = (Vec::new(), Vec::new());
+    for subject in &subjects {
+        let (view, found) = check(subject, &images, &chosen.calibration, threads, &interrupt, output)?;
+        output.note(format_args!("{}: {}", subject.label, check_line(&found)));
+        views.push(view);
+        all.push(found);
+        if interrupt.requested() {
+            break;
+        }
+    }
+    print(&views, &all, output)?;
+    if interrupt.requested() {
+        return Ok(Exit::Interrupted);
+    }
+    Ok(if all.iter().all(Verification::passed) { Exit::Success } else { Exit::VerificationFailed })
+}
+
+fn of_study(args: &VerifyArgs) -> Result<(Vec<Subject>, Dataset), Failure> {
+    let (study, store, data_dir) = (args.target.clone(), args.store.clone(), args.data_dir.clone());
+    let files = StudyArgs { study, store, data_dir }.open()?;
+    let picks = picks_of(&files.open_store()?.load_study(files.study.name())?)?;
+    if picks.is_empty() {
+        let message = format!("{}: no network of the study is trained to the end yet", files.store.display());
+        return Err(Failure::bad_input(message, "finish the study first: `striae search`"));
+    }
+    let subject = |pick: &striae_search::run::Pick| {
+        let (graph, weights) = load_pick(&files, pick)?;
+        let params = pick.plan.params.parse()?;
+        let accuracy = (Some(pick.validation_accuracy), pick.test_accuracy);
+        Ok(Subject { label: format!("trial {}", pick.trial), graph, weights, params, accuracy })
+    };
+    let subjects = picks.iter().map(subject).collect::<Result<_, Failure>>()?;
+    Ok((subjects, load_data(&files.study)?.test))
+}
+
+fn of_bundle(args: &VerifyArgs) -> Result<(Vec<Subject>, Dataset), Failure> {
+    let Bundle { manifest, graph, weights } = Bundle::load(&args.target)?;
+    let params = manifest.parameters.parse::<CkksParams>().map_err(|e| Failure::from(e).in_file(&args.target))?;
+    let seed = SeedTree::new(manifest.data_seed);
+    let test = load(manifest.dataset, args.data_dir.as_deref(), VALIDATION, &seed)?.test;
+    let label = format!("{} trial {}", manifest.study, manifest.trial);
+    Ok((vec![Subject { label, graph, weights, params, accuracy: (None, None) }], test))
+}
+
+fn check(
+    subject: &Subject,
+    images: &[(Vec<f32>, u8)],
+    calibration: &Calibration,
+    threads: usize,
+    interrupt: &Interrupt,
+    output: Output,
+) -> Result<(NetworkView, Verification), Failure> {
+    let Subject { label, graph, weights, params, accuracy } = subject;
+    let options = PlanOptions { params: Some(params.clone()), ..PlanOptions::default() };
+    let plan: Plan = Lowerer::new(calibration).plan(graph, &options)?;
+    let mut progress = Progress::new(output, images.len() as u64);
+    let started = Instant::now();
+    let input = VerifyInput { plan: &plan, graph, weights, images, threads };
+    let found = verify(&input, calibration, &mut |done| {
+        let left = started.elapsed().mul_f64((images.len() - done) as f64 / done.max(1) as f64);
+        progress.set(done as u64, Some(left), format_args!("{label}: {done} of {} images", images.len()));
+        if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    progress.finish();
+    let mut view = view::network(label, graph, &plan);
+    (view.accuracy_validation, view.accuracy_test) = *accuracy;
+    view::add_verification(&mut view, &found);
+    Ok((view, found))
+}
+
+fn print(views: &[NetworkView], found: &[Verification], output: Output) -> Result<(), Failure> {
+    if output.json {
+        let networks: Vec<_> =
+            views.iter().zip(found).map(|(v, f)| json!({ "network": v, "verification": f, "passed": f.passed() })).collect();
+        return output.value(&networks);
+    }
+    for view in views {
+        output.table(&layers(view))?;
+    }
+    let networks = views.iter().filter_map(view::prediction).collect();
+    output.table(&predictions(&PredictionView { tolerance: TOLERANCE, networks, ..PredictionView::default() }))?;
+    output.table(&headline(views))
+}
