@@ -3,11 +3,13 @@
 mod backend;
 mod circuit;
 mod error;
+mod measure;
 mod rns;
 mod session;
 
 pub use backend::{ClearBackend, ClearCiphertext, ClearClient, ClearLinear, ClearPlain, HeBackend, HeClient};
 pub use circuit::{Circuit, CircuitError, StepTime, pack, reference, unpack};
 pub use error::HeError;
+pub use measure::{MeasureEvent, Measurement, PrimitiveOp, measure};
 pub use rns::{RnsBackend, RnsCiphertext, RnsClient, RnsEncryptor, RnsLinear, RnsPlain, Seed, Simd};
 pub use session::{Inference, Session, SessionError, SetupTime};

@@ -13,7 +13,8 @@ use crate::HeError;
 
 use super::automorphism::{Automorphism, galois_element, inverse_element};
 use super::context::Context;
-use super::{parallel, sampling, simd};
+use super::simd::{self, KEY_BLOCK};
+use super::{parallel, sampling};
 
 /// The secret: ternary coefficients, and their transform modulo every prime. Wiped when dropped.
 pub(crate) struct SecretKey {
@@ -99,7 +100,18 @@ pub(crate) fn mask_with(
     }
 }
 
-/// A key-switching key: limb after limb, in each limb b_0, a_0, b_1, a_1, .. of the digits.
+/// Puts a pair of polynomials to its place among those of all digits (see [`simd::key_dot`]).
+fn interleave(pair: &[Vec<u64>; 2], digit: usize, digits: usize, limb: &mut [u64]) {
+    let blocks = limb.chunks_exact_mut(2 * digits * KEY_BLOCK).enumerate();
+    for (j, block) in blocks {
+        let own = &mut block[2 * digit * KEY_BLOCK..];
+        for (part, own) in pair.iter().zip(own.chunks_exact_mut(KEY_BLOCK)) {
+            own.copy_from_slice(&part[j * KEY_BLOCK..][..KEY_BLOCK]);
+        }
+    }
+}
+
+/// A key-switching key: limb after limb, in each limb the pairs (b, a) of the digits, interleaved block by block.
 pub(crate) struct SwitchKey {
     data: Vec<u64>,
     limb_words: usize,
@@ -118,14 +130,16 @@ impl SwitchKey {
             let m = &ctx.tables[i].modulus;
             let mut target = Zeroizing::new(vec![0; n]);
             lift(ctx, i, to, &mut target);
-            for (d, pair) in limb.chunks_exact_mut(2 * n).enumerate() {
+            let mut pair = [vec![0; n], vec![0; n]];
+            for d in 0..digits {
                 let mut message = Zeroizing::new(vec![0; n]);
                 lift(ctx, i, &errors[d * n..][..n], &mut message);
                 if i < ctx.q_count && i / ctx.p_count == d {
                     simd::add_scaled(ctx.simd, m, &mut message, &from(i), ctx.p_mod_q[i]);
                 }
-                let (b, a) = pair.split_at_mut(n);
+                let [b, a] = &mut pair;
                 mask_with(ctx, i, &target, &message, &mut rng, b, a);
+                interleave(&pair, d, digits, limb);
             }
         }
         Self { data, limb_words }

@@ -8,8 +8,9 @@
 use super::basis::Limbs;
 use super::context::Context;
 use super::keys::{RotationKey, SwitchKey};
+use super::parallel;
 use super::pool::Poly;
-use super::{parallel, simd};
+use super::simd::{self, PADDING};
 
 /// A polynomial cut into digits.
 pub(crate) struct Digits<'a> {
@@ -35,7 +36,7 @@ impl<'a> Digits<'a> {
 
     /// Words of buffer that one limb of all digits needs.
     pub(crate) fn limb_words(ctx: &Context, level: usize) -> usize {
-        ctx.levels[level].digits.len() * ctx.n
+        ctx.levels[level].digits.len() * (ctx.n + PADDING)
     }
 
     /// Limb t of every digit; those that are not limbs of the source itself are made in `buffer`.
@@ -46,12 +47,13 @@ impl<'a> Digits<'a> {
         let prime = ctx.prime_of_limb(self.level, t);
         let conversions = &ctx.levels[self.level].digits;
         let works = self.work.chunks_exact(self.stride * ctx.n);
-        let digits = conversions.iter().zip(works).zip(buffer.chunks_exact_mut(ctx.n));
+        let digits = conversions.iter().zip(works).zip(buffer.chunks_exact_mut(ctx.n + PADDING));
         digits
             .map(|((conversion, work), out)| {
                 if conversion.from.contains(&prime) {
                     return self.source.at(t);
                 }
+                let out = &mut out[..ctx.n];
                 conversion.convert(ctx, prime, work, out);
                 &*out
             })
@@ -72,6 +74,11 @@ impl ExtendedPair {
     pub(crate) fn zero(ctx: &Context, level: usize) -> Self {
         let words = ctx.extended_limbs(level) * ctx.n;
         Self { level, parts: [ctx.pool.zeros(words), ctx.pool.zeros(words)] }
+    }
+
+    /// One of the two polynomials.
+    pub(crate) fn part(&self, ctx: &Context, i: usize) -> Limbs<'_> {
+        Limbs::contiguous(&self.parts[i], ctx.n)
     }
 
     /// Adds P x to the first polynomial (or the second), x over Q.
@@ -106,6 +113,18 @@ impl ExtendedPair {
             simd::add_assign(ctx.simd, m, acc0, u0);
             simd::add_assign(ctx.simd, m, acc1, u1);
         });
+    }
+
+    /// Adds the rotation of a partial sum, which lives in QP (`extended`) or in Q.
+    pub(crate) fn add_giant(&mut self, ctx: &Context, sum: [Limbs<'_>; 2], extended: bool, key: &RotationKey) {
+        if extended {
+            let c1 = ctx.levels[self.level].mod_down.divide(ctx, sum[1]);
+            let digits = Digits::new(ctx, self.level, Limbs::contiguous(&c1, ctx.n));
+            self.add_rotated(ctx, &digits, Addend::Extended(sum[0]), &[key]);
+        } else {
+            let digits = Digits::new(ctx, self.level, sum[1]);
+            self.add_rotated(ctx, &digits, Addend::TimesP(sum[0]), &[key]);
+        }
     }
 
     /// Adds rotations of one ciphertext, given by its first polynomial and the digits of its second.

@@ -20,6 +20,7 @@ mod ntt;
 mod parallel;
 mod pool;
 mod primes;
+mod probe;
 mod sampling;
 mod simd;
 
@@ -31,3 +32,4 @@ pub use sampling::Seed;
 pub use simd::Simd;
 
 pub(crate) use primes::PrimeChain;
+pub(crate) use probe::Probe;

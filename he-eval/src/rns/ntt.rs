@@ -156,8 +156,12 @@ mod tests {
             }
         }
         let mut values = [a, vec![0; n]];
-        b.iter().for_each(|&(j, y)| values[1][j] = y);
-        values.iter_mut().for_each(|v| t.forward(v));
+        for (j, y) in b {
+            values[1][j] = y;
+        }
+        for v in &mut values {
+            t.forward(v);
+        }
         let mut product: Vec<u64> = values[0].iter().zip(&values[1]).map(|(&x, &y)| m.mul(x, y)).collect();
         t.inverse(&mut product);
         assert_eq!(product, expected);

@@ -17,7 +17,7 @@ use crate::rns::modulus::{Modulus, RADIX_BITS, Shoup};
 use crate::rns::ntt::NttTables;
 
 use super::ifma_ntt;
-use super::{LANES, TILE};
+use super::{KEY_BLOCK, LANES, TILE};
 
 /// Eight words.
 pub(super) type V = __m512i;
@@ -26,7 +26,7 @@ type Row = [u64; LANES];
 /// Products that may be added to a lane sum between two folds.
 const FOLD: usize = 8;
 /// Vectors handled together, so that one bounds check serves several loads.
-const UNROLL: usize = 4;
+const UNROLL: usize = KEY_BLOCK / LANES;
 type Rows = [Row; UNROLL];
 
 #[expect(unsafe_code, reason = "unaligned load of exactly one row")]
@@ -214,19 +214,19 @@ pub(super) fn convert(m: &Modulus, ys: &[&[u64]], coefficients: &[u64], subtract
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 pub(super) fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]) {
     let b = Broadcast::new(m);
-    let n = out0.len();
     let zero = [_mm512_setzero_si512(); UNROLL];
-    for (j, (out0, out1)) in blocks_mut(out0).iter_mut().zip(blocks_mut(out1)).enumerate() {
+    let pairs = key.len() / (2 * out0.len());
+    let key = blocks(key).chunks_exact(2 * pairs);
+    for (j, ((out0, out1), key)) in blocks_mut(out0).iter_mut().zip(blocks_mut(out1)).zip(key).enumerate() {
         let (mut low0, mut high0, mut low1, mut high1) = (zero, zero, zero, zero);
-        for (i, (digit, pair)) in digits.iter().zip(key.chunks_exact(2 * n)).enumerate() {
+        for (i, (digit, [key0, key1])) in digits.iter().zip(key.as_chunks::<2>().0).enumerate() {
             if i > 0 && i % FOLD == 0 {
                 for k in 0..UNROLL {
                     b.fold(&mut low0[k], &mut high0[k]);
                     b.fold(&mut low1[k], &mut high1[k]);
                 }
             }
-            let pair = blocks(pair);
-            let (digit, key0, key1) = (&blocks(digit)[j], &pair[j], &pair[pair.len() / 2 + j]);
+            let digit = &blocks(digit)[j];
             for k in 0..UNROLL {
                 let d = load(&digit[k]);
                 multiply_add(&mut low0[k], &mut high0[k], d, load(&key0[k]));
@@ -312,54 +312,39 @@ pub(super) fn permute_add(m: &Modulus, map: &[u32], lanes: &[Row; LANES], x: &[u
     }
 }
 
-/// Lane sums of one pair of mirrored vectors: components 0 and 1, each at its own and at the mirrored place.
-type Sums = [[V; 2]; 4];
-
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
-pub(super) fn dot_mirrored(
-    m: &Modulus,
-    terms: &[(u32, u32)],
-    plains: &[u64],
-    inputs: &[[&[u64]; 2]],
-    start: usize,
-    out: [&mut [u64]; 2],
-) {
-    /// Vectors summed at once: two pairs of mirrored vectors keep sixteen lane sums in registers.
-    const WIDE: usize = 2;
+pub(super) fn dot_mirrored(m: &Modulus, terms: &[(u32, u32)], plains: &[u64], operands: &[u64], out: &mut [u64]) {
+    /// Vectors of a tile: two pairs of mirrored vectors keep sixteen lane sums in registers.
+    const WIDE: usize = TILE / LANES;
     let b = Broadcast::new(m);
     let reversed = _mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7);
-    let [out0, out1] = out.map(rows_mut);
-    let (first, last) = (start / LANES, out0.len() - 1 - start / LANES);
-    let plains = rows(plains);
-    for v in (0..TILE / LANES).step_by(WIDE) {
-        let zero = _mm512_setzero_si512();
-        let mut sums: [Sums; WIDE] = [[[zero; 2]; 4]; WIDE];
-        let (low, high) = (first + v, last - v - (WIDE - 1));
-        for (i, &(plain, input)) in terms.iter().enumerate() {
-            if i > 0 && i % FOLD == 0 {
-                sums.as_flattened_mut().iter_mut().for_each(|[low, high]| b.fold(low, high));
-            }
-            let plain = &plains[plain as usize * (TILE / LANES) + v..][..WIDE];
-            let [x0, x1] = inputs[input as usize].map(rows);
-            let near = [&x0[low..][..WIDE], &x1[low..][..WIDE]];
-            let far = [&x0[high..][..WIDE], &x1[high..][..WIDE]];
-            for k in 0..WIDE {
-                let pt = load(&plain[k]);
-                let mirrored = _mm512_permutexvar_epi64(reversed, pt);
-                for c in 0..2 {
-                    let [sum_low, sum_high] = &mut sums[k][c];
-                    multiply_add(sum_low, sum_high, pt, load(&near[c][k]));
-                    let [sum_low, sum_high] = &mut sums[k][2 + c];
-                    multiply_add(sum_low, sum_high, mirrored, load(&far[c][WIDE - 1 - k]));
-                }
+    let plains: &[[Row; WIDE]] = rows(plains).as_chunks().0;
+    let operands: &[[[[Row; WIDE]; 2]; 2]] = rows(operands).as_chunks().0.as_chunks().0.as_chunks().0;
+    // By vector: components 0 and 1 near the tile's own place, then at the mirrored one; each a low and a high sum.
+    let mut sums = [[[_mm512_setzero_si512(); 2]; 4]; WIDE];
+    for (i, &(plain, operand)) in terms.iter().enumerate() {
+        if i > 0 && i % FOLD == 0 {
+            sums.as_flattened_mut().iter_mut().for_each(|[low, high]| b.fold(low, high));
+        }
+        let (plain, operand) = (&plains[plain as usize], &operands[operand as usize]);
+        for k in 0..WIDE {
+            let pt = load(&plain[k]);
+            let mirrored = _mm512_permutexvar_epi64(reversed, pt);
+            for c in 0..2 {
+                let [near, far] = &operand[c];
+                let [low, high] = &mut sums[k][c];
+                multiply_add(low, high, pt, load(&near[k]));
+                let [low, high] = &mut sums[k][2 + c];
+                multiply_add(low, high, mirrored, load(&far[WIDE - 1 - k]));
             }
         }
+    }
+    let out: &mut [[[Row; WIDE]; 2]] = rows_mut(out).as_chunks_mut().0.as_chunks_mut().0;
+    for (c, [near, far]) in out.iter_mut().enumerate() {
         for k in 0..WIDE {
-            let [near0, near1, far0, far1] = sums[k];
-            store(&mut out0[low + k], b.reduce(near0[0], near0[1]));
-            store(&mut out1[low + k], b.reduce(near1[0], near1[1]));
-            store(&mut out0[high + WIDE - 1 - k], b.reduce(far0[0], far0[1]));
-            store(&mut out1[high + WIDE - 1 - k], b.reduce(far1[0], far1[1]));
+            let ([low, high], [far_low, far_high]) = (sums[k][c], sums[k][2 + c]);
+            store(&mut near[k], b.reduce(low, high));
+            store(&mut far[WIDE - 1 - k], b.reduce(far_low, far_high));
         }
     }
 }

@@ -15,8 +15,15 @@ use super::ntt::NttTables;
 
 /// Words of a vector.
 pub(crate) const LANES: usize = 8;
+/// Words of each polynomial of a key that stand together.
+pub(crate) const KEY_BLOCK: usize = 4 * LANES;
+/// Words left free between polynomials that are read side by side: at a distance of a power of two they would all fall
+/// into the same few sets of the caches.
+pub(crate) const PADDING: usize = 9 * LANES;
 /// Words of one term in one tile of a mirrored dot product.
-pub(crate) const TILE: usize = 64;
+pub(crate) const TILE: usize = 2 * LANES;
+/// Words of one operand in a tile: two polynomials, at the tile's own place and at the mirrored one.
+pub(crate) const OPERAND_TILE: usize = 4 * TILE;
 
 /// The instruction set the kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +101,8 @@ kernels! {
     fn overflow(ys: &[&[u64]], inverses: &[f64], out: &mut [u64]);
     /// out <- sum_i y_i coefficient_i - subtract; the y_i are below 2^50 but not reduced modulo m.
     fn convert(m: &Modulus, ys: &[&[u64]], coefficients: &[u64], subtract: u64, out: &mut [u64]);
-    /// out0 <- sum_i d_i b_i and out1 <- sum_i d_i a_i, where `key` holds b_0, a_0, b_1, a_1, .. one after the other.
+    /// out0 <- sum_i d_i b_i and out1 <- sum_i d_i a_i, where `key` holds, for each block of
+    /// [`KEY_BLOCK`] words, that block of b_0, a_0, b_1, a_1, ..: one stream however many digits there are. The key may have more pairs than there are digits.
     fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]);
     /// out <- (u - v) factor.
     fn sub_scale(m: &Modulus, u: &[u64], v: &[u64], factor: Shoup, out: &mut [u64]);
@@ -110,9 +118,33 @@ kernels! {
     fn permute(map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
     /// out <- out + automorphism of x.
     fn permute_add(m: &Modulus, map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
-    /// One tile of a dot product with mirrored plaintexts: for j in the tile, out[j] <- sum over terms of x[j] pt[j], and
-    /// out[n-1-j] likewise with the same pt[j]. `terms` are (index of the plaintext in `plains`, index into `inputs`).
-    fn dot_mirrored(m: &Modulus, terms: &[(u32, u32)], plains: &[u64], inputs: &[[&[u64]; 2]], start: usize, out: [&mut [u64]; 2]);
+    /// One tile of a dot product of operands and mirrored plaintexts: what stands at place j of the tile is multiplied by
+    /// word j of the plaintext, and what stands at the mirrored place by the same word. `terms` are (place in `plains`,
+    /// place in `operands`), both of this tile; operands and result are laid out as [`tile_operand`] says.
+    fn dot_mirrored(m: &Modulus, terms: &[(u32, u32)], plains: &[u64], operands: &[u64], out: &mut [u64]);
+}
+
+/// Copies polynomial x to its place in a buffer that holds, tile after tile, operand after operand, of each both
+/// polynomials, of each the tile and its mirror image. `place` is 2 * operand + polynomial.
+pub(crate) fn tile_operand(x: &[u64], place: usize, operands: usize, buffer: &mut [u64]) {
+    let (low, high) = x.split_at(x.len() / 2);
+    let pieces = low.chunks_exact(TILE).zip(high.rchunks_exact(TILE));
+    for ((near, far), tile) in pieces.zip(buffer.chunks_exact_mut(operands * OPERAND_TILE)) {
+        let own = &mut tile[place * 2 * TILE..][..2 * TILE];
+        own[..TILE].copy_from_slice(near);
+        own[TILE..].copy_from_slice(far);
+    }
+}
+
+/// Undoes [`tile_operand`].
+pub(crate) fn untile_operand(buffer: &[u64], place: usize, operands: usize, x: &mut [u64]) {
+    let (low, high) = x.split_at_mut(x.len() / 2);
+    let pieces = low.chunks_exact_mut(TILE).zip(high.rchunks_exact_mut(TILE));
+    for ((near, far), tile) in pieces.zip(buffer.chunks_exact(operands * OPERAND_TILE)) {
+        let own = &tile[place * 2 * TILE..][..2 * TILE];
+        near.copy_from_slice(&own[..TILE]);
+        far.copy_from_slice(&own[TILE..]);
+    }
 }
 
 #[cfg(test)]

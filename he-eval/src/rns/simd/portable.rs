@@ -3,7 +3,7 @@
 use crate::rns::modulus::{Modulus, Shoup};
 use crate::rns::ntt::NttTables;
 
-use super::{LANES, TILE};
+use super::{KEY_BLOCK, LANES, OPERAND_TILE, TILE};
 
 /// Harvey's butterfly (x, y) <- (x + w y, x - w y) on values in [0, 4p).
 fn forward_butterfly(m: &Modulus, x: &mut u64, y: &mut u64, w: Shoup) {
@@ -84,12 +84,13 @@ pub(super) fn convert(m: &Modulus, ys: &[&[u64]], coefficients: &[u64], subtract
 }
 
 pub(super) fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]) {
-    let n = out0.len();
-    for j in 0..n {
+    let block_words = key.len() / (out0.len() / KEY_BLOCK);
+    for j in 0..out0.len() {
+        let block = &key[j / KEY_BLOCK * block_words..][..block_words];
         let (mut b, mut a) = (0u128, 0u128);
-        for (digit, pair) in digits.iter().zip(key.chunks_exact(2 * n)) {
-            b += u128::from(digit[j]) * u128::from(pair[j]);
-            a += u128::from(digit[j]) * u128::from(pair[n + j]);
+        for (digit, pair) in digits.iter().zip(block.chunks_exact(2 * KEY_BLOCK)) {
+            b += u128::from(digit[j]) * u128::from(pair[j % KEY_BLOCK]);
+            a += u128::from(digit[j]) * u128::from(pair[KEY_BLOCK + j % KEY_BLOCK]);
         }
         out0[j] = m.reduce_wide(b);
         out1[j] = m.reduce_wide(a);
@@ -145,24 +146,15 @@ pub(super) fn permute_add(m: &Modulus, map: &[u32], lanes: &[[u64; LANES]; LANES
     }
 }
 
-pub(super) fn dot_mirrored(
-    m: &Modulus,
-    terms: &[(u32, u32)],
-    plains: &[u64],
-    inputs: &[[&[u64]; 2]],
-    start: usize,
-    out: [&mut [u64]; 2],
-) {
-    let n = out[0].len();
-    for (component, out) in out.into_iter().enumerate() {
-        for j in 0..TILE {
-            for position in [start + j, n - 1 - start - j] {
-                let product = |&(plain, input): &(u32, u32)| {
-                    let x = inputs[input as usize][component][position];
-                    u128::from(x) * u128::from(plains[plain as usize * TILE + j])
-                };
-                out[position] = m.reduce_wide(terms.iter().map(product).sum());
-            }
-        }
+pub(super) fn dot_mirrored(m: &Modulus, terms: &[(u32, u32)], plains: &[u64], operands: &[u64], out: &mut [u64]) {
+    for (at, out) in out.iter_mut().enumerate() {
+        // Odd runs of a tile are mirror images.
+        let (k, mirrored) = (at % TILE, at / TILE % 2 == 1);
+        let j = if mirrored { TILE - 1 - k } else { k };
+        let product = |&(plain, operand): &(u32, u32)| {
+            let x = operands[operand as usize * OPERAND_TILE + at];
+            u128::from(x) * u128::from(plains[plain as usize * TILE + j])
+        };
+        *out = m.reduce_wide(terms.iter().map(product).sum());
     }
 }

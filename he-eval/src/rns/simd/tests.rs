@@ -80,7 +80,7 @@ proptest! {
     fn sums_of_products(seed in any::<u64>(), bits in prop::sample::select(vec![17u32, 40, 50]), count in 1usize..40) {
         let mut c = Case::new(seed, bits);
         let m = c.m.clone();
-        let ys: Vec<Vec<u64>> = (0..count).map(|i| if seed % 2 == 0 { c.largest() } else { c.poly() }).collect();
+        let ys: Vec<Vec<u64>> = (0..count).map(|_| if seed % 2 == 0 { c.largest() } else { c.poly() }).collect();
         let refs: Vec<&[u64]> = ys.iter().map(Vec::as_slice).collect();
         let coefficients: Vec<u64> = (0..count).map(|_| if seed % 2 == 0 { m.value() - 1 } else { c.factor().w }).collect();
         let state = [vec![0; N], vec![0; N]];
@@ -89,10 +89,15 @@ proptest! {
         same(&state, |simd, x| overflow(simd, &refs, &inverses, &mut x[0]));
         let key: Vec<u64> = (0..2 * count).flat_map(|_| if seed % 2 == 0 { c.largest() } else { c.poly() }).collect();
         same(&state, |simd, x| { let (a, b) = two(x); key_dot(simd, &m, &refs, &key, a, b); });
-        let inputs: Vec<[&[u64]; 2]> = refs.iter().map(|&r| [r, refs[0]]).collect();
+        let mut operands = vec![0; count * 2 * N];
+        for (i, x) in refs.iter().enumerate() {
+            tile_operand(x, 2 * i, count, &mut operands);
+            tile_operand(refs[0], 2 * i + 1, count, &mut operands);
+        }
         let terms: Vec<(u32, u32)> = (0..count as u32).map(|i| (i, count as u32 - 1 - i)).collect();
-        for start in [0, TILE, N / 2 - TILE] {
-            same(&state, |simd, x| { let (a, b) = two(x); dot_mirrored(simd, &m, &terms, &key, &inputs, start, [a, b]); });
+        for tile in [0, 1, N / 2 / TILE - 1] {
+            let operands = &operands[tile * count * OPERAND_TILE..];
+            same(&[vec![0; OPERAND_TILE]], |simd, x| dot_mirrored(simd, &m, &terms, &key, operands, &mut x[0]));
         }
     }
 }

@@ -1,0 +1,230 @@
+//! One run of a single primitive, timed, on data like that of a real program: keys and diagonals come from memory, since
+//! a program touches far more of them than a cache holds.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use striae_cost_model::{CkksParams, LinearPlan, Term};
+
+use crate::backend::{CheckedPlan, HeBackend, HeClient};
+use crate::{HeError, PrimitiveOp, Seed};
+
+use super::ciphertext::RnsCiphertext;
+use super::client::RnsClient;
+use super::evaluator::RnsBackend;
+use super::keys::RotationKey;
+use super::keyswitch::{Addend, Digits, ExtendedPair};
+use super::linear::{IndexedTerms, RnsLinear};
+use super::parallel;
+use super::simd::{self, PADDING};
+
+/// Rotation keys the probe cycles through.
+const KEYS: u32 = 8;
+/// Rotated inputs of the measured products: as many terms per sum as a small convolution has.
+const INPUTS: u16 = 3;
+/// Diagonals that stay in cache, and bytes of diagonals that do not.
+const WARM_OUTPUTS: usize = 1;
+const COLD_BYTES: usize = 64 << 20;
+
+/// Both roles and operands of every primitive at one level.
+pub(crate) struct Probe {
+    client: RnsClient,
+    backend: RnsBackend,
+    values: Vec<f64>,
+    level: usize,
+    ct: RnsCiphertext,
+    /// Diagonals in QP and Q, few and many.
+    products: [[Product; 2]; 2],
+    /// Rotation the next key switch uses.
+    next: u32,
+}
+
+/// A linear step's multiplications without its rotations.
+struct Product {
+    terms: [IndexedTerms; 2],
+    weights: RnsLinear,
+    count: usize,
+    operands: usize,
+}
+
+/// Every output reads every rotation of every input (in QP), or as many inputs as they are (in Q).
+fn plan(outputs: usize, inputs: u16, extended: bool) -> LinearPlan {
+    let babies: Vec<u32> = if extended { (1..=KEYS).collect() } else { vec![0] };
+    let inputs = if extended { inputs } else { inputs * KEYS as u16 };
+    let mut terms = Vec::new();
+    for output in 0..outputs as u16 {
+        for input in 0..inputs {
+            terms.extend((0..babies.len() as u16).map(|baby| Term { output, giant: 0, input, baby }));
+        }
+    }
+    LinearPlan {
+        inputs: inputs.into(),
+        outputs,
+        babies: vec![babies; inputs.into()],
+        giants: vec![0],
+        terms,
+        folds: vec![],
+    }
+}
+
+impl Product {
+    fn new(backend: &RnsBackend, level: usize, extended: bool, cold: bool, values: &[f64]) -> Result<Self, HeError> {
+        let limbs = if extended { backend.ctx.extended_limbs(level) } else { level + 1 };
+        let operands = usize::from(INPUTS) * KEYS as usize;
+        let bytes_per_output = operands * limbs * backend.ctx.n * 4;
+        let outputs = if cold { (COLD_BYTES / bytes_per_output).clamp(2, 64) } else { WARM_OUTPUTS };
+        let plan = plan(outputs, INPUTS, extended);
+        let scale = 2f64.powi(backend.params().log_scale() as i32);
+        let fill = |_: usize, slots: &mut [f64]| slots.copy_from_slice(values);
+        let weights = backend.encode_linear(&plan, level, scale, &fill)?;
+        let checked = CheckedPlan::new(&plan, backend.ctx.slots())?;
+        let terms = [false, true].map(|special| IndexedTerms::of_limb(&checked, special));
+        Ok(Self { terms, weights, count: plan.terms.len(), operands })
+    }
+
+    /// Seconds per diagonal.
+    fn time(&self, backend: &RnsBackend, level: usize) -> f64 {
+        let ctx = &*backend.ctx;
+        let stride = 2 * ctx.n * (self.count / self.operands);
+        let mut out = ctx.pool.take(stride * self.weights.limb_count());
+        let operands = ctx.pool.zeros(self.terms[0].operand_words(ctx.n));
+        let start = Instant::now();
+        parallel::each_limb(stride, &mut out, |t, out| {
+            let terms = &self.terms[usize::from(t > level)];
+            terms.multiply(ctx, (level, t), self.weights.limb(t), &operands, out);
+        });
+        start.elapsed().as_secs_f64() / self.count as f64
+    }
+}
+
+impl Probe {
+    /// Keys and operands for measurements at `level`.
+    pub(crate) fn new(params: &CkksParams, level: usize) -> Result<Self, HeError> {
+        let rotations: Vec<u32> = (1..=KEYS).collect();
+        let (client, backend) = RnsBackend::keygen(params, &rotations, Seed::Fixed(0))?;
+        let values: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
+        let ct = client.encrypt(&values, level, 2f64.powi(params.log_scale() as i32))?;
+        let product = |extended, cold| Product::new(&backend, level, extended, cold, &values);
+        let products = [[product(false, false)?, product(false, true)?], [product(true, false)?, product(true, true)?]];
+        Ok(Self { client, backend, values, level, ct, products, next: 1 })
+    }
+
+    /// Seconds of one execution.
+    pub(crate) fn time(&mut self, op: PrimitiveOp) -> Result<f64, HeError> {
+        self.next = self.next % KEYS + 1;
+        let (backend, ct) = (&self.backend, &self.ct);
+        match op {
+            PrimitiveOp::Hoist => Ok(timed(|| self.hoist())),
+            PrimitiveOp::RotationHoisted => self.rotation_hoisted(),
+            PrimitiveOp::GiantStep => self.giant_step(),
+            PrimitiveOp::RotationFull => fallible(|| backend.rotate(ct, self.next)),
+            PrimitiveOp::PlainMultWarm => Ok(self.products[0][0].time(backend, self.level)),
+            PrimitiveOp::PlainMult => Ok(self.products[0][1].time(backend, self.level)),
+            PrimitiveOp::PlainMultExtendedWarm => Ok(self.products[1][0].time(backend, self.level)),
+            PrimitiveOp::PlainMultExtended => Ok(self.products[1][1].time(backend, self.level)),
+            PrimitiveOp::ModDown => {
+                let pair = ExtendedPair::zero(&backend.ctx, self.level);
+                Ok(timed(|| backend.mod_down(&pair)))
+            }
+            PrimitiveOp::ModDownRescale => self.mod_down_rescale(),
+            PrimitiveOp::Rescale => self.rescale(),
+            PrimitiveOp::Square => fallible(|| backend.square(ct)),
+            PrimitiveOp::Add => fallible(|| backend.add(ct, ct)),
+            PrimitiveOp::PlainAdd => {
+                let plain = backend.encode(&self.values, self.level, ct.scale)?;
+                fallible(|| backend.add_plain(ct, &plain))
+            }
+            PrimitiveOp::Encode => {
+                let plan = plan(1, 1, true);
+                let fill = |_: usize, slots: &mut [f64]| slots.copy_from_slice(&self.values);
+                let all = fallible(|| backend.encode_linear(&plan, self.level, ct.scale, &fill))?;
+                Ok(all / plan.terms.len() as f64)
+            }
+            PrimitiveOp::Encrypt => fallible(|| self.client.encrypt(&self.values, self.level, ct.scale)),
+            PrimitiveOp::Decrypt => fallible(|| self.client.decrypt(ct)),
+        }
+    }
+
+    /// Decomposition, all limbs of all digits.
+    fn hoist(&self) {
+        let ctx = &*self.backend.ctx;
+        let digits = Digits::new(ctx, self.level, self.ct.part(1, ctx.n));
+        let words = Digits::limb_words(ctx, self.level);
+        let mut all = ctx.pool.take(ctx.extended_limbs(self.level) * words);
+        parallel::each_limb(words, &mut all, |t, out| {
+            black_box(digits.limb(ctx, t, out));
+        });
+    }
+
+    /// Product with a rotation key and permutation, as inside a linear step; its digits are there already.
+    fn rotation_hoisted(&self) -> Result<f64, HeError> {
+        let (ctx, level) = (&*self.backend.ctx, self.level);
+        let key = self.backend.keys.rotation(self.next)?;
+        let digits = Digits::new(ctx, level, self.ct.part(1, ctx.n));
+        let words = Digits::limb_words(ctx, level);
+        let mut made = ctx.pool.take(ctx.extended_limbs(level) * words);
+        parallel::each_limb(words, &mut made, |t, out| {
+            black_box(digits.limb(ctx, t, out));
+        });
+        let mut out = ctx.pool.take(ctx.extended_limbs(level) * 5 * ctx.n);
+        let start = Instant::now();
+        parallel::each_limb(5 * ctx.n, &mut out, |t, out| {
+            let digits: Vec<&[u64]> =
+                made[t * words..][..words].chunks_exact(ctx.n + PADDING).map(|d| &d[..ctx.n]).collect();
+            self.rotate_limb(key, t, &digits, out);
+        });
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    fn rotate_limb(&self, key: &RotationKey, t: usize, digits: &[&[u64]], out: &mut [u64]) {
+        let (ctx, level) = (&*self.backend.ctx, self.level);
+        let (switched, rest) = out.split_at_mut(2 * ctx.n);
+        let ((u0, u1), (turned, tiled)) = (switched.split_at_mut(ctx.n), rest.split_at_mut(ctx.n));
+        simd::key_dot(ctx.simd, ctx.modulus(level, t), digits, key.key.limb(ctx.prime_of_limb(level, t)), u0, u1);
+        Addend::TimesP(self.ct.part(0, ctx.n)).add_to(ctx, level, t, u0);
+        let auto = &key.automorphism;
+        for (c, u) in [u0, u1].into_iter().enumerate() {
+            simd::permute(ctx.simd, &auto.map, &auto.lanes, u, turned);
+            simd::tile_operand(turned, c, 1, tiled);
+        }
+    }
+
+    /// Rotation of a partial sum in QP, its single division by P included.
+    fn giant_step(&self) -> Result<f64, HeError> {
+        let ctx = &*self.backend.ctx;
+        let key = self.backend.keys.rotation(self.next)?;
+        let sum = ExtendedPair::zero(ctx, self.level);
+        let mut acc = ExtendedPair::zero(ctx, self.level);
+        Ok(timed(|| acc.add_giant(ctx, [sum.part(ctx, 0), sum.part(ctx, 1)], true, key)))
+    }
+
+    fn mod_down_rescale(&self) -> Result<f64, HeError> {
+        let ctx = &*self.backend.ctx;
+        let pair = ExtendedPair::zero(ctx, self.level);
+        let division = ctx.levels[self.level].mod_down_rescale.as_ref();
+        let division = division.ok_or(HeError::LevelExhausted { op: "rescale" })?;
+        Ok(timed(|| [0, 1].map(|part| division.divide(ctx, pair.part(ctx, part)))))
+    }
+
+    fn rescale(&self) -> Result<f64, HeError> {
+        let ctx = &*self.backend.ctx;
+        let division = ctx.levels[self.level].rescale.as_ref().ok_or(HeError::LevelExhausted { op: "rescale" })?;
+        Ok(timed(|| [0, 1].map(|part| division.divide(ctx, self.ct.part(part, ctx.n)))))
+    }
+}
+
+fn timed<T>(f: impl FnOnce() -> T) -> f64 {
+    let start = Instant::now();
+    let result = black_box(f());
+    let seconds = start.elapsed().as_secs_f64();
+    drop(result);
+    seconds
+}
+
+fn fallible<T>(f: impl FnOnce() -> Result<T, HeError>) -> Result<f64, HeError> {
+    let start = Instant::now();
+    let result = black_box(f()?);
+    let seconds = start.elapsed().as_secs_f64();
+    drop(result);
+    Ok(seconds)
+}
