@@ -1,5 +1,4 @@
 //! Images per second of training steps (forward, backward, update) at batch 64.
-#![expect(missing_docs, reason = "criterion's macros generate undocumented functions")]
 
 use std::{ops::ControlFlow, time::Duration};
 

@@ -186,3 +186,51 @@ fn fused_and_separate_activation_agree() {
         close(name, &values(fused), &separate, 1e-4);
     }
 }
+
+/// Residual additions, overlapping pools, biases and lone batch norms: what the PyTorch cases leave out.
+fn residual_network() -> TypedGraph {
+    let quadratic = Op::Activation(Activation::Quadratic);
+    let mut b = GraphBuilder::new(Shape::map(2, 9, 9)).unwrap();
+    b.then(Op::Conv2d(Conv2d { bias: true, ..Conv2d::dense(4, 3) })).unwrap();
+    let trunk = b.then(quadratic.clone()).unwrap();
+    b.then(Op::Conv2d(Conv2d { bias: true, groups: 4, ..Conv2d::dense(4, 3) })).unwrap();
+    let branch = b.then(Op::BatchNorm).unwrap();
+    b.push(Op::Add, &[trunk, branch]).unwrap();
+    b.then(quadratic).unwrap();
+    let pool = b.then(Op::AvgPool(AvgPool { size: 3, stride: 2 })).unwrap();
+    b.push(Op::Add, &[pool, pool]).unwrap();
+    b.then(Op::BatchNorm).unwrap();
+    b.then(Op::Activation(Activation::Relu)).unwrap();
+    b.then(Op::Flatten).unwrap();
+    b.then(Op::Linear(Linear { out_features: 3, bias: true })).unwrap();
+    b.build().unwrap()
+}
+
+#[test]
+fn gradients_equal_finite_differences() {
+    let graph = residual_network();
+    let mut model = Model::new(&graph, &crate::SeedTree::new(5)).unwrap();
+    let images: Vec<f32> = (0..8 * 162).map(|i| ((i * 37 % 101) as f32 - 50.0) / 40.0).collect();
+    let entropy = CrossEntropy { labels: &[0, 1, 2, 0, 1, 2, 0, 1], smoothing: 0.05 };
+    let penalty = Some(Penalty { limit: 0.5, weight: 0.2 });
+    let loss = |model: &Model| {
+        let pass = model.train_pass(&model.input(images.clone()).unwrap(), penalty).unwrap();
+        let (loss, grad) = entropy.value_and_grad(pass.logits()).unwrap();
+        (f64::from(loss + pass.penalty), model.gradients(&pass, grad, penalty).unwrap())
+    };
+    let (_, grads) = loss(&model);
+    for (name, grad) in grads {
+        // Along the gradient itself the derivative is its norm, large enough to stand above f32 rounding.
+        let (start, grad) = (model.values(&name).unwrap(), values(&grad));
+        let norm = grad.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        let step = 1e-3;
+        let ends = [step, -step].map(|step| {
+            let moved = start.iter().zip(&grad).map(|(p, g)| p + (step * f64::from(*g) / norm.max(1e-9)) as f32);
+            model.set(&name, moved.collect()).unwrap();
+            loss(&model).0
+        });
+        model.set(&name, start).unwrap();
+        let slope = (ends[0] - ends[1]) / (2.0 * step);
+        assert!((slope - norm).abs() <= 0.02 * norm + 2e-4, "{name}: {slope} instead of {norm}");
+    }
+}

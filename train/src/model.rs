@@ -2,8 +2,9 @@
 //!
 //! Initial weights: He's normal distribution for convolutions and linear layers. Quadratic activations after a batch norm
 //! start as the Hermite expansion of the rectifier to degree two, `u^2/sqrt(8 pi) + u/2 + 1/sqrt(8 pi)` (AESPA, Park et
-//! al. 2022), others, after residual additions for example, as a slightly curved identity. Encrypted evaluation divides by
-//! `a`, so training keeps `|a|` at [`MIN_CURVATURE`] or more.
+//! al. 2022). Others, after residual additions for example, start as an identity with the least curvature, and batch norms
+//! that end a residual branch start small: squares of squares along the trunk would overflow otherwise. Encrypted
+//! evaluation divides by `a`, so training keeps `|a|` at [`MIN_CURVATURE`] or more.
 
 use std::{collections::BTreeMap, f32::consts::PI, sync::Arc};
 
@@ -16,6 +17,9 @@ use crate::{SeedTree, TrainError, layers::Conv};
 
 /// Smallest magnitude of a quadratic activation's `a`.
 pub const MIN_CURVATURE: f32 = 0.02;
+
+/// Initial scale of a batch norm that is added to a residual trunk.
+const BRANCH_SCALE: f32 = 0.25;
 
 /// A network with its parameters.
 pub struct Model {
@@ -106,6 +110,7 @@ impl Model {
 
 fn initial_weights(graph: &TypedGraph, seed: &SeedTree) -> WeightStore {
     let hermite = 1.0 / (8.0 * PI).sqrt();
+    let consumers = graph.consumers();
     let mut store = WeightStore::default();
     for spec in param_specs(graph) {
         let (node, name) = spec.name.split_once('.').expect("names are node.parameter");
@@ -120,8 +125,9 @@ fn initial_weights(graph: &TypedGraph, seed: &SeedTree) -> WeightStore {
                 let mut rng = seed.child(&spec.name).rng();
                 (0..count).map(|_| std * normal(&mut rng)).collect()
             }
+            "gamma" if consumers[id.index()].iter().all(|&r| graph.node(r).op == Op::Add) => vec![BRANCH_SCALE; count],
             "gamma" | "var" => vec![1.0; count],
-            "a" => vec![if after_norm { hermite } else { 0.05 }; count],
+            "a" => vec![if after_norm { hermite } else { MIN_CURVATURE }; count],
             "b" => vec![if after_norm { 0.5 } else { 1.0 }; count],
             "c" => vec![if after_norm { hermite } else { 0.0 }; count],
             _ => vec![0.0; count],

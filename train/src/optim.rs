@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{MIN_CURVATURE, Model, TrainError, pass::Gradients};
 
+/// Factor of the learning rate for the coefficients of activations: a square amplifies its own coefficient's error.
+const CURVE_RATE: f32 = 0.1;
+
 /// Fixed settings of the optimiser.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SgdConfig {
@@ -41,6 +44,7 @@ impl Sgd {
         let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
         for (name, grad) in values {
             let mut value = model.values(name)?;
+            let rate = if matches!(parameter(name), "a" | "b" | "c") { CURVE_RATE * rate } else { rate };
             let decay = if parameter(name) == "weight" { weight_decay } else { 0.0 };
             let velocity = self.momentum.get_mut(name).expect("every trained parameter has a momentum");
             for ((p, g), v) in value.iter_mut().zip(grad).zip(velocity) {

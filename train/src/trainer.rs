@@ -178,6 +178,9 @@ pub fn train(
             break;
         }
         let validation = evaluate_model(&state.model, &splits.validation, EVAL_BATCH)?;
+        if !validation.loss.is_finite() && !splits.validation.is_empty() {
+            return Err(epoch.error(validation.loss as f32, "a network run on the validation images".to_owned()));
+        }
         let stats = epoch.stats(validation.loss, validation.accuracy);
         state.history.push(stats);
         if let Some(path) = checkpoint {
@@ -299,7 +302,11 @@ impl<'a> Epoch<'a> {
                 break;
             }
         }
-        Ok(TrainError::Diverged { epoch: self.index + 1, step: self.done / self.config.batch + 1, loss, place })
+        Ok(self.error(loss, place))
+    }
+
+    fn error(&self, loss: f32, place: String) -> TrainError {
+        TrainError::Diverged { epoch: self.index + 1, step: self.done / self.config.batch + 1, loss, place }
     }
 
     fn stats(&self, validation_loss: f64, validation_accuracy: f64) -> EpochStats {

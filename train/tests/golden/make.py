@@ -108,8 +108,9 @@ def steps():
     mean, var = torch.zeros(4), torch.ones(4)
     x, labels = rand(6, 2, 8, 8), torch.tensor([0, 1, 2, 2, 1, 0])
     weights = [v for name, v in p.items() if name.endswith("weight")]
-    others = [v for name, v in p.items() if not name.endswith("weight")]
-    groups = [{"params": weights, "weight_decay": 0.01}, {"params": others}]
+    curves = [v for name, v in p.items() if name.startswith("n3")]
+    others = [p[name] for name in ("n2.gamma", "n2.beta", "n6.bias")]
+    groups = [{"params": weights, "weight_decay": 0.01}, {"params": others}, {"params": curves, "lr": 0.01}]
     sgd = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
     losses = []
     for _ in range(3):
