@@ -138,6 +138,9 @@ pub enum HeError {
         /// Exclusive bound.
         bound: usize,
     },
+    /// Weights encoded for another plan.
+    #[error("linear: the weights were encoded for another plan")]
+    PlanMismatch,
     /// An output of a linear plan without any term: its ciphertext would be a transparent zero.
     #[error("linear plan: output {output} has no term")]
     EmptyOutput {

@@ -381,12 +381,17 @@ fn refuse_plans<B: HeBackend>(rig: &Rig<B>, ct: &B::Ciphertext, low: &B::Ciphert
     assert!(matches!(linear(&plan, &[ct]), Some(HeError::Length { got: 1, expected: 2, .. })));
     assert!(matches!(linear(&plan, &[ct, low]), Some(HeError::LevelMismatch { op: "linear", .. })));
     assert!(matches!(linear(&plan, &[ct, other]), Some(HeError::ScaleMismatch { op: "linear", .. })));
-    let unknown = LinearPlan { babies: vec![vec![0, 2], vec![0]], ..plan.clone() };
-    assert!(matches!(linear(&unknown, &[ct, ct]), Some(HeError::MissingRotationKey { rotation: 2 })));
-    let unknown = LinearPlan { folds: vec![9], ..plan.clone() };
-    assert!(matches!(linear(&unknown, &[ct, ct]), Some(HeError::MissingRotationKey { rotation: 9 })));
-    let longer = LinearPlan { terms: vec![term(0, 0), term(0, 1), term(1, 0)], ..plan.clone() };
-    assert!(matches!(linear(&longer, &[ct, ct]), Some(HeError::Length { got: 2, expected: 3, .. })));
+    let without_keys = [
+        (LinearPlan { babies: vec![vec![0, 2], vec![0]], ..plan.clone() }, 2),
+        (LinearPlan { giants: vec![7], ..plan.clone() }, 7),
+        (LinearPlan { folds: vec![9], ..plan.clone() }, 9),
+    ];
+    for (plan, rotation) in without_keys {
+        let weights = b.encode_linear(&plan, top, scale, &fill).unwrap();
+        let refused = b.linear(&plan, &weights, &[ct.clone(), ct.clone()]).err();
+        assert_eq!(refused, Some(HeError::MissingRotationKey { rotation }));
+        assert_eq!(linear(&plan, &[ct, ct]), Some(HeError::PlanMismatch));
+    }
     let exhausted = b.encode_linear(&plan, 0, 4.0, &fill).unwrap();
     let inputs = [low.clone(), low.clone()];
     assert!(matches!(b.linear(&plan, &exhausted, &inputs), Err(HeError::LevelExhausted { op: "linear" })));

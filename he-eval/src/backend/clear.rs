@@ -26,6 +26,8 @@ pub struct ClearPlain(ClearCiphertext);
 #[derive(Clone, Debug)]
 pub struct ClearLinear {
     diagonals: Vec<Diagonal>,
+    /// Fingerprint of the plan.
+    plan: u64,
     level: usize,
     scale: f64,
 }
@@ -239,14 +241,14 @@ impl HeBackend for ClearBackend {
         fill: &(dyn Fn(usize, &mut [f64]) + Sync),
     ) -> Result<ClearLinear, HeError> {
         let slots = self.chain.params.slots();
-        CheckedPlan::new(plan, slots)?;
+        let fingerprint = CheckedPlan::new(plan, slots)?.fingerprint();
         let encode = |i| {
             let mut values = vec![0.0; slots];
             fill(i, &mut values);
             Ok(Diagonal::new(self.chain.encode(&values, level, plain_scale)?.slots))
         };
         let diagonals = (0..plan.terms.len()).map(encode).collect::<Result<_, HeError>>()?;
-        Ok(ClearLinear { diagonals, level, scale: plain_scale })
+        Ok(ClearLinear { diagonals, plan: fingerprint, level, scale: plain_scale })
     }
 
     fn linear(
@@ -256,7 +258,7 @@ impl HeBackend for ClearBackend {
         inputs: &[ClearCiphertext],
     ) -> Result<Vec<ClearCiphertext>, HeError> {
         let checked = CheckedPlan::new(plan, self.chain.params.slots())?;
-        checked.check_weights(weights.diagonals.len())?;
+        checked.check_weights(weights.plan)?;
         let facts: Vec<(usize, f64)> = inputs.iter().map(|x| (x.level, x.scale)).collect();
         let scale = checked.check_inputs(weights.level, &facts)?;
         let level = weights.level.checked_sub(1).ok_or(HeError::LevelExhausted { op: "linear" })?;

@@ -1,5 +1,6 @@
 //! Checks and bookkeeping that both backends share.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use striae_cost_model::{LinearPlan, OpCounts, PartialSum};
@@ -116,12 +117,17 @@ impl<'a> CheckedPlan<'a> {
         Ok(inputs[0].1)
     }
 
-    /// Checks that weights encoded from a plan of `terms` terms belong to this one.
-    pub(crate) fn check_weights(&self, terms: usize) -> Result<(), HeError> {
-        if terms == self.plan.terms.len() {
-            return Ok(());
-        }
-        Err(HeError::Length { what: "list of encoded diagonals", got: terms, expected: self.plan.terms.len() })
+    /// Identifies the plan among others: weights are laid out for one plan and would give garbage with another.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let LinearPlan { inputs, outputs, babies, giants, terms, folds } = self.plan;
+        let mut hasher = DefaultHasher::new();
+        (inputs, outputs, babies, giants, terms, folds).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Checks that weights were encoded for this plan.
+    pub(crate) fn check_weights(&self, fingerprint: u64) -> Result<(), HeError> {
+        if fingerprint == self.fingerprint() { Ok(()) } else { Err(HeError::PlanMismatch) }
     }
 }
 

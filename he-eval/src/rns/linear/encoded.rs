@@ -20,7 +20,8 @@ const BATCH: usize = 32;
 pub struct RnsLinear {
     pub(super) level: usize,
     pub(super) scale: f64,
-    pub(super) terms: usize,
+    /// Fingerprint of the plan.
+    pub(super) plan: u64,
     pub(super) limbs: Vec<Vec<u64>>,
 }
 
@@ -109,5 +110,5 @@ pub(crate) fn encode_linear(
             }
         });
     }
-    Ok(RnsLinear { level, scale, terms: plan.terms.len(), limbs })
+    Ok(RnsLinear { level, scale, plan: checked.fingerprint(), limbs })
 }

@@ -91,7 +91,7 @@ pub(crate) fn linear(
 ) -> Result<Vec<RnsCiphertext>, HeError> {
     let ctx = &*backend.ctx;
     let checked = CheckedPlan::new(plan, ctx.slots())?;
-    checked.check_weights(weights.terms)?;
+    checked.check_weights(weights.plan)?;
     let facts: Vec<(usize, f64)> = inputs.iter().map(|x| (x.level, x.scale)).collect();
     let scale = checked.check_inputs(weights.level, &facts)?;
     let level = weights.level.checked_sub(1).ok_or(HeError::LevelExhausted { op: "linear" })?;
