@@ -2,7 +2,8 @@
 //!
 //! Initial weights: He's normal distribution for convolutions and linear layers. Quadratic activations after a batch norm
 //! start as the Hermite expansion of the rectifier to degree two, `u^2/sqrt(8 pi) + u/2 + 1/sqrt(8 pi)` (AESPA, Park et
-//! al. 2022). Others, after residual additions for example, start as an identity with the least curvature, and batch norms
+//! al. 2022), with less curvature the more of them there are: every square makes the distribution of its values more
+//! heavy-tailed, until single pixels dominate the statistics of the next batch norm. Others, after residual additions for example, start as an identity with the least curvature, and batch norms
 //! that end a residual branch start small: squares of squares along the trunk would overflow otherwise. Encrypted
 //! evaluation divides by `a`, so training keeps `|a|` at [`MIN_CURVATURE`] or more.
 
@@ -11,7 +12,7 @@ use std::{collections::BTreeMap, f32::consts::PI, sync::Arc};
 use candle_core::{Device, Tensor};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use striae_spaces::{NodeId, Op, Shape, TypedGraph, WeightStore, param_specs};
+use striae_spaces::{Activation, NodeId, Op, Shape, TypedGraph, WeightStore, param_specs};
 
 use crate::{SeedTree, TrainError, layers::Conv};
 
@@ -20,6 +21,9 @@ pub const MIN_CURVATURE: f32 = 0.02;
 
 /// Initial scale of a batch norm that is added to a residual trunk.
 const BRANCH_SCALE: f32 = 0.25;
+
+/// Number of quadratic activations up to which they start with the rectifier's full curvature.
+const SHALLOW: f32 = 4.0;
 
 /// A network with its parameters.
 pub struct Model {
@@ -110,6 +114,8 @@ impl Model {
 
 fn initial_weights(graph: &TypedGraph, seed: &SeedTree) -> WeightStore {
     let hermite = 1.0 / (8.0 * PI).sqrt();
+    let quadratics = graph.nodes().iter().filter(|n| n.op == Op::Activation(Activation::Quadratic)).count();
+    let curvature = (hermite * SHALLOW / (quadratics.max(1) as f32).max(SHALLOW)).max(MIN_CURVATURE);
     let consumers = graph.consumers();
     let mut store = WeightStore::default();
     for spec in param_specs(graph) {
@@ -127,7 +133,7 @@ fn initial_weights(graph: &TypedGraph, seed: &SeedTree) -> WeightStore {
             }
             "gamma" if consumers[id.index()].iter().all(|&r| graph.node(r).op == Op::Add) => vec![BRANCH_SCALE; count],
             "gamma" | "var" => vec![1.0; count],
-            "a" => vec![if after_norm { hermite } else { MIN_CURVATURE }; count],
+            "a" => vec![if after_norm { curvature } else { MIN_CURVATURE }; count],
             "b" => vec![if after_norm { 0.5 } else { 1.0 }; count],
             "c" => vec![if after_norm { hermite } else { 0.0 }; count],
             _ => vec![0.0; count],
