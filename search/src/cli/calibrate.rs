@@ -58,7 +58,8 @@ pub(crate) fn run(args: &CalibrateArgs, output: Output) -> Outcome {
     let new = calibrate(&args.log_n, args.quick, output)?;
     new.save(&out)?;
     if output.json {
-        let rows: Vec<_> = Primitive::ALL.into_iter().map(|p| row(p, &old.calibration, &new)).map(|r| r.json()).collect();
+        let rows: Vec<_> =
+            Primitive::ALL.into_iter().map(|p| row(p, &old.calibration, &new)).map(|r| r.json()).collect();
         output.value(&json!({ "file": out, "samples": new.samples().len(), "primitives": rows }))?;
     } else {
         print(&old.calibration, &new, output)?;
@@ -105,7 +106,11 @@ fn today() -> String {
 /// The first name of this day that is free.
 fn free_name(date: &str) -> PathBuf {
     let name = |n: u32| PathBuf::from(format!("striae-calibration-{date}-{n}.toml"));
-    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
+    let mut n = 1;
+    while name(n).exists() {
+        n += 1;
+    }
+    name(n)
 }
 
 /// For each ring degree and number of special primes the deepest secure chain, at all its levels.

@@ -31,7 +31,7 @@ pub(crate) struct Chosen {
 /// What JSON output says of it.
 #[derive(Serialize)]
 pub(crate) struct Source<'a> {
-    source: &'a str,
+    file: &'a str,
     generic: bool,
     cpu: &'a str,
     simd: &'a str,
@@ -70,7 +70,7 @@ impl Chosen {
     /// For JSON.
     pub(crate) fn as_source(&self) -> Source<'_> {
         let p = &self.calibration.provenance;
-        Source { source: &self.source, generic: p.generic, cpu: &p.cpu, simd: &p.simd, date: &p.date }
+        Source { file: &self.source, generic: p.generic, cpu: &p.cpu, simd: &p.simd, date: &p.date }
     }
 
     /// For a person, in one line.

@@ -124,7 +124,8 @@ fn gather(files: &StudyFiles, pick: &Pick, lowerer: &mut Lowerer<'_>) -> Result<
 
 /// A pick's folded network and weights.
 pub(crate) fn load_pick(files: &StudyFiles, pick: &Pick) -> Result<(TypedGraph, WeightStore), Failure> {
-    let trained: TypedGraph = pick.network.parse().map_err(|e: NotationError| Failure::from(e).in_file(&files.store))?;
+    let trained: TypedGraph =
+        pick.network.parse().map_err(|e: NotationError| Failure::from(e).in_file(&files.store))?;
     let path = pick.folder(&files.folder).join(Pick::WEIGHTS);
     let weights = WeightStore::load(&path)?;
     weights.check(&trained).map_err(|e| Failure::from(e).in_file(&path))?;

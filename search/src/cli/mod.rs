@@ -11,6 +11,7 @@ pub(crate) mod exit;
 mod export;
 mod failure;
 mod interrupt;
+mod library_errors;
 mod output;
 mod progress;
 mod report;

@@ -19,6 +19,7 @@ pub(crate) struct Output {
 
 impl Output {
     /// A line of data.
+    #[expect(clippy::unused_self, reason = "all that a command prints goes through its output")]
     pub(crate) fn line(self, text: impl Display) -> Result<(), Failure> {
         write_line(&mut std::io::stdout().lock(), &text)
     }
@@ -45,6 +46,7 @@ impl Output {
     }
 
     /// A remark that `--quiet` does not silence.
+    #[expect(clippy::unused_self, reason = "all that a command prints goes through its output")]
     pub(crate) fn warn(self, text: impl Display) {
         say(&format_args!("warning: {text}"));
     }

@@ -108,6 +108,7 @@ impl Watcher {
         Self { progress: None, output, study, finished, finished_before, total, best: 0.0, started: Instant::now() }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is non-exhaustive, and most events are no news here")]
     fn hear(&mut self, event: &SearchEvent) {
         match event {
             SearchEvent::Started { study, finished, budget } => self.start(study, *finished, *budget),
@@ -120,7 +121,8 @@ impl Watcher {
                 self.line(&format_args!("candidate {proposal}: {stage}"));
             }
             SearchEvent::Epoch { stage: Stage::FullTraining, epoch, epochs, loss, accuracy, .. } => {
-                let accuracy = accuracy.map_or_else(String::new, |a| format!(", validation accuracy {}", percent(a, 2)));
+                let accuracy =
+                    accuracy.map_or_else(String::new, |a| format!(", validation accuracy {}", percent(a, 2)));
                 self.line(&format_args!("  epoch {epoch:2} of {epochs}: loss {loss:.4}{accuracy}"));
             }
             SearchEvent::ImageVerified { arch_id, done, images } => {

@@ -118,21 +118,17 @@ fn list(output: Output) -> Result<(), Failure> {
     output.table(&table)
 }
 
+/// A name may be that of a network and of a space; then both are shown.
 fn show(name: &str, toml: bool, output: Output) -> Result<(), Failure> {
-    if zoo::names().contains(&name) {
-        return show_network(name, &zoo::build(name)?, output);
-    }
-    let known = space::builtin_names();
-    let looks_like_a_space = known.contains(&name) || name.contains(['.', '/']);
+    let network = if zoo::names().contains(&name) { Some(zoo::build(name)?) } else { None };
     let space = match load(name) {
-        Ok(space) => space,
-        Err(e) if looks_like_a_space => return Err(e),
+        Ok(space) => Some(space),
+        Err(_) if network.is_some() && !toml => None,
+        Err(e) if name.contains(['.', '/']) => return Err(e),
         Err(_) => {
-            let message = format!(
-                "unknown network or space `{name}`; the zoo holds {}; built-in spaces are {}",
-                zoo::names().join(", "),
-                known.join(", ")
-            );
+            let (networks, spaces) = (zoo::names().join(", "), space::builtin_names().join(", "));
+            let what = if toml { "space" } else { "network or space" };
+            let message = format!("unknown {what} `{name}`; the zoo holds {networks}; built-in spaces are {spaces}");
             return Err(Failure::bad_input(message, "see `striae space list`"));
         }
     };
@@ -144,18 +140,27 @@ fn show(name: &str, toml: bool, output: Output) -> Result<(), Failure> {
         return output.line(text.trim_end());
     }
     if output.json {
-        return output.value(&space_json(&space));
+        let network = network.map(|network| network_json(name, &network));
+        return output.value(&json!({ "network": network, "space": space.as_ref().map(space_json) }));
     }
+    if let Some(network) = &network {
+        show_network(name, network, output)?;
+    }
+    space.as_ref().map_or(Ok(()), |space| show_space(space, output))
+}
+
+fn show_space(space: &StriaSpace, output: Output) -> Result<(), Failure> {
     let mut table = Table::new([("parameter", Side::Left), ("choices", Side::Left)]);
     for parameter in space.parameters() {
         let choices: Vec<String> = parameter.choices.iter().map(ToString::to_string).collect();
         table.push([parameter.name.clone().into(), choices.join(", ").into()]);
     }
+    output.line(format_args!("space {}", space.name()))?;
     output.table(&table)?;
     let bounds = space.literal().bounds;
     output.line(format_args!(
         "{} combinations; at most {} levels, {} taps, {} external rotations, {} ciphertexts",
-        size(&space),
+        size(space),
         bounds.max_levels,
         bounds.max_taps,
         bounds.max_external_rotations,
@@ -164,9 +169,6 @@ fn show(name: &str, toml: bool, output: Output) -> Result<(), Failure> {
 }
 
 fn show_network(name: &str, net: &TypedGraph, output: Output) -> Result<(), Failure> {
-    if output.json {
-        return output.value(&network_json(name, net));
-    }
     let mut table = Table::new([
         ("node", Side::Left),
         ("operation", Side::Left),
@@ -191,7 +193,7 @@ fn show_network(name: &str, net: &TypedGraph, output: Output) -> Result<(), Fail
     }
     let total = ["total".into(), "".into(), "".into(), count(net.parameters()).into(), count(net.macs()).into()];
     table.push_strong(total);
-    output.line(format_args!("{name}: {}", zoo::source(name).unwrap_or_default()))?;
+    output.line(format_args!("network {name}: {}", zoo::source(name).unwrap_or_default()))?;
     output.table(&table)?;
     output.line(net)
 }

@@ -1,4 +1,5 @@
 //! Wrong arguments, in the form of every other error: one line, and a hint.
+#![expect(clippy::wildcard_enum_match_arm, reason = "clap's enums are non-exhaustive")]
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 

@@ -137,8 +137,11 @@ fn check(
 
 fn print(views: &[NetworkView], found: &[Verification], output: Output) -> Result<(), Failure> {
     if output.json {
-        let networks: Vec<_> =
-            views.iter().zip(found).map(|(v, f)| json!({ "network": v, "verification": f, "passed": f.passed() })).collect();
+        let networks: Vec<_> = views
+            .iter()
+            .zip(found)
+            .map(|(v, f)| json!({ "network": v, "verification": f, "passed": f.passed() }))
+            .collect();
         return output.value(&networks);
     }
     for view in views {

@@ -59,9 +59,10 @@ impl<'a> StudyRun<'a> {
     ) -> Result<Self, RunError> {
         let space = load_space(study)?;
         let splits = load_data(study)?;
+        // A store that is refused must leave no folder behind.
+        let store = Store::open_or_create(&options.store)?;
         fs_err::create_dir_all(&options.folder)
             .map_err(|source| RunError::Io { path: options.folder.clone(), source })?;
-        let store = Store::open_or_create(&options.store)?;
         Ok(Self { study, space, splits, store, options, listener, stop })
     }
 

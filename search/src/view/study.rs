@@ -113,8 +113,8 @@ fn text(trial: &Trial, key: &str) -> String {
 fn trial_view(trial: &Trial, kind: PointKind, on_front: bool, picks: &[Pick]) -> TrialView {
     let plan = trial.user_attrs.get(PLAN_KEY).and_then(|v| serde_json::from_value::<PlanSummary>(v.clone()).ok());
     let accuracy = trial.user_attrs.get(ACCURACY_KEY).and_then(Value::as_f64);
-    let verified = kind == PointKind::Search
-        && picks.iter().any(|p| p.trial == trial.number && p.verification.is_some());
+    let verified =
+        kind == PointKind::Search && picks.iter().any(|p| p.trial == trial.number && p.verification.is_some());
     let state = match trial.state {
         TrialState::Running | TrialState::Waiting => ShownState::Running,
         TrialState::Fail => ShownState::Failed,

@@ -1,0 +1,164 @@
+//! Commands that succeed, through the binary.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn striae(folder: &Path) -> Command {
+    let mut command = Command::cargo_bin("striae").expect("the binary is built");
+    command.current_dir(folder).env_remove("STRIAE_CALIBRATION").env_remove("STRIAE_DATA").env("NO_COLOR", "1");
+    command
+}
+
+#[track_caller]
+fn text(folder: &Path, args: &[&str]) -> String {
+    let output = striae(folder).args(args).output().expect("runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[track_caller]
+fn json(folder: &Path, args: &[&str]) -> Value {
+    serde_json::from_str(&text(folder, args)).expect("JSON on stdout and nothing else")
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let dir = tempfile::tempdir().expect("folder");
+    let help = text(dir.path(), &["--help"]);
+    for word in ["demo", "space", "cost", "calibrate", "search", "train", "verify", "report", "export", "Exit codes"] {
+        assert!(help.contains(word), "{word}");
+    }
+    assert!(text(dir.path(), &["--version"]).starts_with("striae 0."));
+}
+
+#[test]
+fn the_zoo_and_the_spaces() {
+    let dir = tempfile::tempdir().expect("folder");
+    let list = json(dir.path(), &["space", "list", "--json"]);
+    let names: Vec<&str> =
+        list["networks"].as_array().expect("list").iter().filter_map(|n| n["name"].as_str()).collect();
+    assert!(names.contains(&"strianet-mnist") && names.contains(&"resnet20"), "{names:?}");
+    assert!(list["spaces"].as_array().expect("list").len() >= 3);
+    let toml = text(dir.path(), &["space", "show", "strianet-mnist", "--toml"]);
+    fs::write(dir.path().join("mine.toml"), toml).expect("written");
+    let args = ["--count", "3", "--seed", "5"];
+    let drawn = text(dir.path(), &[["space", "sample", "mine.toml"].as_slice(), &args].concat());
+    assert_eq!(drawn, text(dir.path(), &[["space", "sample", "strianet-mnist"].as_slice(), &args].concat()));
+    assert_eq!(drawn.lines().count(), 3);
+    // What is sampled can be costed.
+    let first = drawn.lines().next().expect("a line");
+    assert!(json(dir.path(), &["cost", first, "--json"])["networks"][0]["estimate"]["latency"].as_f64() > Some(0.0));
+}
+
+/// Two StriaBlocks with a quarter of the channels in the middle, for the 8192 slots of N = 2^14.
+const STRIA: &str = "1x28x28: conv(128,k5,s2) bn quad \
+    conv(32,k1,g32,shifted8) bn conv(32,k5,cross,g32,interleaved) bn conv(128,k1,g32,interleaved) bn add(n3) quad \
+    conv(32,k1,g32,shifted8) bn conv(32,k5,cross,g32,interleaved) bn conv(128,k1,g32,interleaved) bn add(n11) quad \
+    flatten linear(10,bias)";
+
+#[test]
+fn a_stria_network_beside_its_plain_counterpart() {
+    let dir = tempfile::tempdir().expect("folder");
+    let args = ["cost", STRIA, "--against", "plain", "--factored"];
+    let costs = json(dir.path(), &[args.as_slice(), &["--json"]].concat());
+    let rotations = |i: usize, kind: &str| costs["networks"][i]["rotations"][kind].as_u64().expect("a count");
+    assert_eq!(rotations(0, "external"), 0);
+    assert!(rotations(1, "external") > 0);
+    let (stria, plain) = (rotations(0, "internal"), rotations(1, "internal"));
+    assert!(stria * 100 <= plain * 19, "{stria} of {plain}");
+    assert!(costs["blocks"][0]["internal_share"].as_f64() <= Some(0.19));
+    assert_eq!(costs["networks"][0]["params"], costs["networks"][1]["params"], "compared at equal parameters");
+    let table = text(dir.path(), &args);
+    for row in
+        ["rotations, internal", "rotations, external", "0.0 %", "in the 2 StriaBlocks alone", "calibration: generic"]
+    {
+        assert!(table.contains(row), "{row} in\n{table}");
+    }
+}
+
+#[test]
+fn the_layers_of_a_network_add_up() {
+    let dir = tempfile::tempdir().expect("folder");
+    let costs = json(dir.path(), &["cost", "strianet-mnist", "--json"]);
+    let network = &costs["networks"][0];
+    let sum = |key: &str| -> u64 {
+        network["steps"].as_array().expect("list").iter().filter_map(|s| s["rotations"][key].as_u64()).sum()
+    };
+    for kind in ["internal", "external", "mixing", "merge", "dense"] {
+        assert_eq!(Some(sum(kind)), network["rotations"][kind].as_u64(), "{kind}");
+    }
+    let layers = network["network"]["layers"].as_array().expect("list");
+    let time: f64 = layers.iter().filter_map(|l| l["predicted"].as_f64()).sum();
+    assert!((time / network["network"]["latency_predicted"].as_f64().expect("number") - 1.0).abs() < 1e-9);
+    assert_eq!(network["insecure"], false);
+    assert_eq!(costs["calibration"]["generic"], true);
+}
+
+#[test]
+fn insecure_parameters_are_loud() {
+    let dir = tempfile::tempdir().expect("folder");
+    let weak = "N=2^12 Q=45,30,30,30,30,30 P=46 scale=2^30";
+    let output = striae(dir.path())
+        .args(["cost", "1x8x8: conv(4,k3) quad flatten linear(10)", "--params", weak, "--insecure", "--quiet"])
+        .output()
+        .expect("runs");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stdout.contains("INSECURE") && stderr.contains("INSECURE"), "{stdout}\n{stderr}");
+}
+
+#[test]
+fn the_progress_of_a_training_is_on_stderr_and_its_files_belong_together() {
+    let dir = tempfile::tempdir().expect("folder");
+    let net = "1x28x28: conv(4,k5,s2) bn quad flatten linear(10,bias)";
+    let args = ["train", net, "--epochs", "1", "--subset", "256", "--seed", "7", "--out"];
+    let metrics = json(dir.path(), &[args.as_slice(), &["a", "--json"]].concat());
+    assert_eq!(metrics["history"].as_array().map(Vec::len), Some(1));
+    let folded = dir.path().join("a/architecture.json");
+    let graph = striae_spaces::TypedGraph::from_json(&fs::read_to_string(folded).expect("readable")).expect("JSON");
+    let weights = striae_spaces::WeightStore::load(&dir.path().join("a/weights.safetensors")).expect("readable");
+    weights.check(&graph).expect("the weights belong to the network");
+    assert!(!graph.to_string().contains("bn"), "batch norms are folded");
+    // One seed gives one result, at any number of threads.
+    let again = json(dir.path(), &[args.as_slice(), &["b", "--json", "--quiet", "--threads", "1"]].concat());
+    assert_eq!(metrics["test"], again["test"]);
+}
+
+#[test]
+fn a_small_study_from_search_to_bundle() {
+    let dir = tempfile::tempdir().expect("folder");
+    let at = dir.path();
+    let study = "name = \"tiny\"\ndataset = \"glyphs\"\nspace = \"strianet-glyphs\"\nseed = 3\n\
+        budget = { trials = 4 }\nbaseline_trials = 1\n\
+        sampler = { kind = \"nsga2\", population = 2 }\nlimits = { max_log_n = 13 }\n\
+        training = { short = { epochs = 1, subset = 256 }, full = { epochs = 1, subset = 512 } }\n\
+        verify = { images = 2, top = 1 }\n";
+    fs::write(at.join("tiny.toml"), study).expect("written");
+    let found = json(at, &["search", "tiny.toml", "--json", "--threads", "2"]);
+    assert_eq!(found["counts"]["total"], 4);
+    assert_eq!(found["counts"]["verified"], 1);
+    assert_eq!(found["networks"][0]["verification"]["argmax_agrees"], 2);
+    // Again: everything is there, nothing is done twice.
+    assert_eq!(json(at, &["search", "tiny.toml", "--json"])["trials"], found["trials"]);
+
+    let page = json(at, &["report", "tiny.toml", "--json"])["page"].as_str().expect("a path").to_owned();
+    let html = fs::read_to_string(at.join(page)).expect("readable");
+    assert!(html.contains("<svg") && !html.contains("http-equiv=\"refresh\""));
+    for file in ["pareto.svg", "pareto.png", "prediction.svg", "prediction.png", "trials.csv"] {
+        assert!(at.join("tiny.striae/report").join(file).exists(), "{file}");
+    }
+
+    let trial =
+        found["trials"].as_array().expect("list").iter().find(|t| t["state"] == "verified").expect("one")["number"]
+            .to_string();
+    text(at, &["export", "tiny.toml", "--trial", &trial, "--out", "bundle"]);
+    let card = fs::read_to_string(at.join("bundle/MODEL_CARD.md")).expect("readable");
+    assert!(card.contains("weights.safetensors") && card.contains("| same class as in the clear | 2 of 2 |"));
+    let checked = json(at, &["verify", "bundle", "--images", "1", "--json"]);
+    assert_eq!(checked[0]["passed"], true);
+    assert!(json(at, &["cost", "bundle", "--json"])["networks"][0]["params"].is_string());
+}
