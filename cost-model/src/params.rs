@@ -107,9 +107,10 @@ impl CkksParams {
         2 * (level as u64 + 1) * (8u64 << self.literal.log_n)
     }
 
-    /// Bytes of one encoded diagonal at `level`, over the limbs of Q and P.
+    /// Bytes of one encoded diagonal at `level`, over the limbs of Q and P. The vectors are real, so half of the transformed
+    /// polynomial repeats the other half and only one is kept.
     pub fn diagonal_bytes(&self, level: usize) -> u64 {
-        (level as u64 + 1 + self.literal.log_p.len() as u64) * (8u64 << self.literal.log_n)
+        (level as u64 + 1 + self.literal.log_p.len() as u64) * (4u64 << self.literal.log_n)
     }
 
     /// Bytes of one key-switching key.

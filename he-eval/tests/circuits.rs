@@ -72,8 +72,9 @@ fn random_network(rng: &mut rand_chacha::ChaCha8Rng) -> TypedGraph {
         let channels = g.shape(before).channels();
         let out_channels = *[4, 8, 16, 32].choose(rng).unwrap();
         let groups = *[1, 1, 2, 4, 8].choose(rng).unwrap();
-        let groups = if layer > 0 && channels % groups == 0 && out_channels % groups == 0 { groups } else { 1 };
-        let blocks = if groups % 2 == 0 { 2 } else { 1 };
+        let groups =
+            if layer > 0 && channels.is_multiple_of(groups) && out_channels % groups == 0 { groups } else { 1 };
+        let blocks = if usize::is_multiple_of(groups, 2) { 2 } else { 1 };
         let grouping =
             *[Grouping::Contiguous, Grouping::Interleaved, Grouping::Shifted { blocks }].choose(rng).unwrap();
         let size = *[1, 2, 3, 5].choose(rng).unwrap();

@@ -5,6 +5,10 @@
 
 mod cli;
 
+/// Training allocates and frees big tensors at every step; the system's allocator gives such pages back each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::main(std::env::args_os())
 }

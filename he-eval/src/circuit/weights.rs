@@ -41,7 +41,7 @@ pub(super) struct StepWeights {
 }
 
 enum Operator {
-    Conv { conv: EffectiveConv, input: MapLayout, output: MapLayout, factor: Vec<f64> },
+    Conv { conv: Box<EffectiveConv>, input: MapLayout, output: MapLayout, factor: Vec<f64> },
     Dense(DenseWeights),
     Copy { layout: Layout, factor: Vec<f64> },
 }
@@ -114,7 +114,7 @@ impl StepWeights {
                 Part::Copy { operator } => {
                     if let Operator::Copy { layout, factor } = &self.operators[*operator] {
                         copies(layout, self.slots, |element, slot| {
-                            slots[(slot + giant) % self.slots] += factor[element]
+                            slots[(slot + giant) % self.slots] += factor[element];
                         });
                     }
                 }
@@ -225,7 +225,12 @@ impl Builder<'_> {
                 }
             }
         }
-        weights.operators.push(Operator::Conv { conv, input: input.clone(), output: output.clone(), factor });
+        weights.operators.push(Operator::Conv {
+            conv: Box::new(conv),
+            input: input.clone(),
+            output: output.clone(),
+            factor,
+        });
         Ok(())
     }
 

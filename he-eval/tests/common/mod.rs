@@ -21,7 +21,9 @@ pub(crate) fn folded(graph: &TypedGraph) -> TypedGraph {
                 continue;
             }
             Op::Conv2d(conv) => Op::Conv2d(striae_spaces::Conv2d { bias: true, ..conv.clone() }),
-            other => other.clone(),
+            other @ (Op::Input | Op::Linear(_) | Op::AvgPool(_) | Op::Activation(_) | Op::Add | Op::Flatten) => {
+                other.clone()
+            }
         };
         map.push(builder.push(op, &inputs).unwrap());
     }
