@@ -59,52 +59,63 @@ pub fn estimate(program: &HeProgram, params: &CkksParams, calibration: &Calibrat
 
 /// The same from the times of each level, for callers that estimate many programs with the same parameters.
 pub fn estimate_with(program: &HeProgram, params: &CkksParams, times: &[OpTimes], spread: f64) -> Estimate {
-    let steps: Vec<StepEstimate> = (0..program.steps.len())
-        .map(|i| {
-            let counts = program.step_counts(i);
-            let parts = step_parts(program, i, &counts, times).to_vec();
-            StepEstimate { latency: parts.iter().map(|p| p.1).sum(), parts }
-        })
-        .collect();
+    let counts: Vec<OpCounts> = (0..program.steps.len()).map(|i| program.step_counts(i)).collect();
+    estimate_counted(program, &counts, params, times, spread)
+}
+
+/// The same where the operations of each step are known.
+pub(crate) fn estimate_counted(
+    program: &HeProgram,
+    counts: &[OpCounts],
+    params: &CkksParams,
+    times: &[OpTimes],
+    spread: f64,
+) -> Estimate {
+    let step = |(i, counts): (usize, &OpCounts)| {
+        let parts = step_parts(program, i, counts, times).to_vec();
+        StepEstimate { latency: parts.iter().map(|p| p.1).sum(), parts }
+    };
+    let steps: Vec<StepEstimate> = counts.iter().enumerate().map(step).collect();
     let latency: Seconds = steps.iter().map(|s| s.latency).sum();
     let spread = spread.max(LEAST_SPREAD);
     let interval = (Seconds(latency.0 * (1.0 - spread).max(0.0)), Seconds(latency.0 * (1.0 + spread)));
     let (first, last) = (&program.values[0], program.result());
     let upload = Bytes(first.layout.ciphertexts() as u64 * params.ciphertext_bytes(first.level));
     let download = Bytes(last.layout.ciphertexts() as u64 * params.ciphertext_bytes(last.level));
-    Estimate { latency, interval, steps, memory: memory(program, params), upload, download }
+    Estimate { latency, interval, steps, memory: memory(program, counts, params), upload, download }
 }
 
-/// Folds and biases of a linear step run one level below its multiplications, after the rescaling.
 fn step_parts(program: &HeProgram, step: usize, counts: &OpCounts, times: &[OpTimes]) -> [(&'static str, Seconds); 5] {
     let level = program.output_of(step).level;
     match &program.steps[step].kind {
-        StepKind::Linear(linear) => {
-            let folds = (linear.plan.outputs * linear.plan.folds.len()) as u64;
-            let after = OpCounts {
-                rotations_full: folds,
-                adds: counts.adds,
-                plain_adds: counts.plain_adds,
-                ..OpCounts::default()
-            };
-            let before = OpCounts { rotations_full: 0, adds: 0, plain_adds: 0, ..*counts };
-            let (mut parts, later) = (times[linear.level].parts(&before), times[level].parts(&after));
-            parts.iter_mut().zip(later).for_each(|(part, more)| part.1 = part.1 + more.1);
-            parts
-        }
+        StepKind::Linear(linear) => linear_parts(counts, &times[linear.level], &times[level]),
         StepKind::Square { input, .. } => times[program.value(*input).level].parts(counts),
         StepKind::WindowSum { .. } => times[level].parts(counts),
     }
 }
 
-fn memory(program: &HeProgram, params: &CkksParams) -> MemoryEstimate {
+/// Time of a linear step. Its folds and biases run one level below its multiplications, behind the rescaling.
+pub(crate) fn linear_parts(counts: &OpCounts, before: &OpTimes, after: &OpTimes) -> [(&'static str, Seconds); 5] {
+    let folds = OpCounts {
+        rotations_full: counts.rotations_full,
+        adds: counts.adds,
+        plain_adds: counts.plain_adds,
+        ..OpCounts::default()
+    };
+    let products = OpCounts { rotations_full: 0, adds: 0, plain_adds: 0, ..*counts };
+    let (mut parts, later) = (before.parts(&products), after.parts(&folds));
+    parts.iter_mut().zip(later).for_each(|(part, more)| part.1 = part.1 + more.1);
+    parts
+}
+
+fn memory(program: &HeProgram, counts: &[OpCounts], params: &CkksParams) -> MemoryEstimate {
     let (mut weights, mut ciphertexts) = (0, 0);
-    for (i, step) in program.steps.iter().enumerate() {
+    for (i, (step, counts)) in program.steps.iter().zip(counts).enumerate() {
         let output = program.output_of(i);
         let results = output.layout.ciphertexts() as u64 * params.ciphertext_bytes(output.level);
         let working = match &step.kind {
             StepKind::Linear(linear) => {
-                let (level, counts) = (linear.level, linear.plan.counts());
+                let level = linear.level;
                 let in_q = counts.plain_mults - counts.plain_mults_extended;
                 let word_bytes = 8u64 << params.log_n();
                 let limbs = level as u64 + 1;

@@ -1,11 +1,15 @@
 //! Choosing parameters and lowering for a network: the smallest ring degree whose security bound holds the modulus chain the
 //! depth and precision need, and within it the cheapest variant by the estimate.
 
+use std::sync::Arc;
+
 use striae_spaces::{Shape, TypedGraph};
 
 use crate::{
     CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer, StrategyChoice,
-    estimate::estimate, max_log_qp, params::MAX_PRIME_BITS,
+    lower::{Draft, Staged},
+    max_log_qp,
+    params::MAX_PRIME_BITS,
 };
 
 /// Bits of q0 above the scale: room for results up to 2^9 in magnitude.
@@ -60,72 +64,122 @@ pub struct Plan {
     pub estimate: Estimate,
 }
 
+/// The stages of a network under one choice of fusing.
+struct Variant {
+    fuse: bool,
+    staged: Staged,
+}
+
+/// A variant with the parameters it may run under.
+type Fitting<'v> = (&'v Variant, Arc<[CkksParams]>);
+
+/// The best so far: its seconds, layout, parameters and lowering.
+type Best<'v> = (f64, Draft<'v>, CkksParams, LowerOptions);
+
 impl Lowerer<'_> {
     /// Plans `graph`: smallest N first, then the cheapest of the variants that fit it.
     pub fn plan(&mut self, graph: &TypedGraph, options: &PlanOptions) -> Result<Plan, CostError> {
         let variants = variants(graph, options)?;
         if let Some(params) = &options.params {
-            return self.cheapest(graph, variants.iter().map(|(o, _)| (params.clone(), o.clone())).collect());
+            let (fitting, too_deep) = with_levels(&variants, params);
+            return if fitting.is_empty() { Err(too_deep) } else { self.cheapest(graph, &fitting, options) };
         }
         let mut too_large = None;
         for log_n in options.min_log_n..=options.max_log_n {
-            let candidates: Vec<(CkksParams, LowerOptions)> = variants
-                .iter()
-                .flat_map(|(o, depth)| chains(log_n, *depth, options).into_iter().map(|p| (p, o.clone())))
-                .collect();
-            if candidates.is_empty() {
+            let chains = variants.iter().map(|v| (v, self.chains(log_n, v.staged.depth(), options)));
+            let fitting: Vec<Fitting<'_>> = chains.filter(|(_, chains)| !chains.is_empty()).collect();
+            if fitting.is_empty() {
                 continue;
             }
-            match self.cheapest(graph, candidates) {
+            match self.cheapest(graph, &fitting, options) {
                 Err(error @ CostError::MapTooLarge { .. }) => too_large = Some(error),
                 result => return result,
             }
         }
-        let levels = variants.iter().map(|(_, depth)| *depth).min().unwrap_or(0);
-        let max_log_n = options.max_log_n;
-        let available = (1..64).take_while(|&d| !chains(max_log_n, d, options).is_empty()).last().unwrap_or(0);
-        Err(too_large.unwrap_or(CostError::TooDeep { levels, available, max_log_n }))
+        Err(too_large.unwrap_or_else(|| too_deep(&variants, options)))
     }
 
-    fn cheapest(&mut self, graph: &TypedGraph, candidates: Vec<(CkksParams, LowerOptions)>) -> Result<Plan, CostError> {
-        let mut best: Option<Plan> = None;
+    /// The cheapest of the variants under their parameters, by the latency its estimate will give; only the winner's
+    /// program is made.
+    fn cheapest(
+        &mut self,
+        graph: &TypedGraph,
+        fitting: &[Fitting<'_>],
+        options: &PlanOptions,
+    ) -> Result<Plan, CostError> {
+        let mut best: Option<Best<'_>> = None;
         let mut error = None;
-        for (params, options) in candidates {
-            let program = match self.lower(graph, &params, &options) {
-                Ok(program) => program,
-                Err(e) => {
-                    error = Some(e);
-                    continue;
+        for (variant, chains) in fitting {
+            for &input in packings(graph) {
+                let lowering = LowerOptions { fuse: variant.fuse, merge: true, input, strategy: options.strategy };
+                // All of one ring degree, so all with the same slots.
+                let draft = match self.draft(graph, &variant.staged, chains[0].slots(), &lowering) {
+                    Ok(draft) => draft,
+                    Err(e) => {
+                        error = Some(e);
+                        continue;
+                    }
+                };
+                let (seconds, params) = self.cheapest_chain(&draft, chains);
+                if best.as_ref().is_none_or(|b| seconds < b.0) {
+                    best = Some((seconds, draft, params.clone(), lowering));
                 }
-            };
-            let estimate = estimate(&program, &params, self.calibration());
-            if best.as_ref().is_none_or(|b| estimate.latency < b.estimate.latency) {
-                best = Some(Plan { params, options, program, estimate });
             }
         }
-        best.ok_or_else(|| error.unwrap_or(CostError::NotEnoughLevels { levels: 0, available: 0 }))
+        match (best, error) {
+            (Some((_, draft, params, options)), _) => {
+                let (program, estimate) = self.finish(&draft, &params);
+                Ok(Plan { params, options, program, estimate })
+            }
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(CostError::NotEnoughLevels { levels: 0, available: 0 }),
+        }
+    }
+
+    fn cheapest_chain<'p>(&mut self, draft: &Draft<'_>, chains: &'p [CkksParams]) -> (f64, &'p CkksParams) {
+        let mut best = (f64::INFINITY, &chains[0]);
+        for params in chains {
+            let seconds = self.seconds(draft, params);
+            if seconds < best.0 {
+                best = (seconds, params);
+            }
+        }
+        best
     }
 }
 
-/// The lowerings worth comparing, with their depths.
-fn variants(graph: &TypedGraph, options: &PlanOptions) -> Result<Vec<(LowerOptions, usize)>, CostError> {
-    let (fused, factored) = (Lowerer::depth(graph, true)?, Lowerer::depth(graph, false)?);
-    let fuses = match options.fuse {
-        Some(true) => vec![(true, fused)],
-        Some(false) => vec![(false, factored)],
-        None if fused == factored => vec![(true, fused)],
-        None => vec![(true, fused), (false, factored)],
-    };
-    let grey = matches!(graph.input_shape(), Shape::Map { channels: 1, .. } | Shape::Vector { .. });
-    let packings: &[_] =
-        if grey { &[InputPacking::Replicated] } else { &[InputPacking::Replicated, InputPacking::Packed] };
-    let strategy = options.strategy;
-    Ok(fuses
-        .iter()
-        .flat_map(|&(fuse, depth)| {
-            packings.iter().map(move |&input| (LowerOptions { fuse, merge: true, input, strategy }, depth))
-        })
-        .collect())
+/// The stages worth comparing: those of the choice that was made, else fused, and factored where that differs.
+fn variants(graph: &TypedGraph, options: &PlanOptions) -> Result<Vec<Variant>, CostError> {
+    let variant = |fuse| Staged::new(graph, fuse).map(|staged| Variant { fuse, staged });
+    if let Some(fuse) = options.fuse {
+        return Ok(vec![variant(fuse)?]);
+    }
+    let (fused, factored) = (variant(true)?, variant(false)?);
+    Ok(if fused.staged == factored.staged { vec![fused] } else { vec![fused, factored] })
+}
+
+/// The input packings worth comparing: a grey image fills one ciphertext either way.
+fn packings(graph: &TypedGraph) -> &'static [InputPacking] {
+    match graph.input_shape() {
+        Shape::Map { channels: 1, .. } | Shape::Vector { .. } => &[InputPacking::Replicated],
+        Shape::Map { .. } => &[InputPacking::Replicated, InputPacking::Packed],
+    }
+}
+
+/// The variants that `params` have levels for, and the error if there are none.
+fn with_levels<'v>(variants: &'v [Variant], params: &CkksParams) -> (Vec<Fitting<'v>>, CostError) {
+    let available = params.max_level();
+    let levels = variants.iter().map(|v| v.staged.depth()).min().unwrap_or(0);
+    let deep_enough = variants.iter().filter(|v| v.staged.depth() <= available);
+    let fitting = deep_enough.map(|v| (v, [params.clone()].into())).collect();
+    (fitting, CostError::NotEnoughLevels { levels, available })
+}
+
+fn too_deep(variants: &[Variant], options: &PlanOptions) -> CostError {
+    let levels = variants.iter().map(|v| v.staged.depth()).min().unwrap_or(0);
+    let max_log_n = options.max_log_n;
+    let available = (1..64).take_while(|&d| !chains(max_log_n, d, options).is_empty()).last().unwrap_or(0);
+    CostError::TooDeep { levels, available, max_log_n }
 }
 
 /// Modulus chains of `depth` levels that are secure at `2^log_n`, one for each useful number of special primes, each with the

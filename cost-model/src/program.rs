@@ -3,7 +3,7 @@
 //! A program is a list of [`Step`]s over values, each a group of ciphertexts at one level. Step `i` produces value
 //! `i + 1`; value 0 is the encrypted input and the last value is the result.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use striae_spaces::NodeId;
@@ -157,10 +157,7 @@ impl HeProgram {
                 let bias = linear.plan.outputs as u64;
                 OpCounts { plain_adds: bias, ..linear.plan.counts() }
             }
-            StepKind::Square { input, shift } => {
-                let squares = self.value(*input).layout.ciphertexts() as u64;
-                OpCounts { squares, plain_adds: if *shift { squares } else { 0 }, ..OpCounts::default() }
-            }
+            StepKind::Square { input, shift } => square_counts(self.value(*input).layout.ciphertexts() as u64, *shift),
             StepKind::WindowSum { input, stages } => {
                 let ciphertexts = self.value(*input).layout.ciphertexts() as u64;
                 stages.iter().map(|stage| window_counts(stage.len() as u64, ciphertexts)).sum()
@@ -191,20 +188,27 @@ impl HeProgram {
 
     /// The rotations that keys are needed for, ascending.
     pub fn rotations(&self) -> Vec<u32> {
-        let mut set = BTreeSet::new();
+        let mut rotations = Vec::new();
         for step in &self.steps {
             match &step.kind {
-                StepKind::Linear(linear) => set.extend(linear.plan.rotations()),
+                StepKind::Linear(linear) => rotations.extend(linear.plan.rotations()),
                 StepKind::Square { .. } => {}
-                StepKind::WindowSum { stages, .. } => set.extend(stages.iter().flatten().copied()),
+                StepKind::WindowSum { stages, .. } => rotations.extend(stages.iter().flatten().copied()),
             }
         }
-        set.into_iter().collect()
+        rotations.sort_unstable();
+        rotations.dedup();
+        rotations
     }
 }
 
+/// Every ciphertext is squared, and shifted before where that is asked for.
+pub(crate) fn square_counts(ciphertexts: u64, shift: bool) -> OpCounts {
+    OpCounts { squares: ciphertexts, plain_adds: if shift { ciphertexts } else { 0 }, ..OpCounts::default() }
+}
+
 /// A stage with one rotation is a full rotation; with several they share the decomposition and one division by P.
-fn window_counts(rotations: u64, ciphertexts: u64) -> OpCounts {
+pub(crate) fn window_counts(rotations: u64, ciphertexts: u64) -> OpCounts {
     let adds = rotations * ciphertexts;
     if rotations == 1 {
         OpCounts { rotations_full: ciphertexts, adds, ..OpCounts::default() }

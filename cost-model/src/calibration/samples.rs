@@ -89,7 +89,7 @@ pub enum CalibrationError {
         /// The file.
         path: PathBuf,
         /// Version found.
-        found: u32,
+        found: i64,
     },
     /// The file is there already.
     #[error("{path} exists; calibrations are never overwritten")]
@@ -173,20 +173,44 @@ impl Calibration {
     pub fn load(path: &Path) -> Result<Self, CalibrationError> {
         let io = |source| CalibrationError::Io { path: path.to_owned(), source };
         let text = fs_err::read_to_string(path).map_err(io)?;
-        let format = |e: toml::de::Error| CalibrationError::Format {
-            path: path.to_owned(),
-            reason: e.message().replace('\n', " "),
-        };
-        let calibration: Self = toml::from_str(&text).map_err(format)?;
-        if calibration.version != FORMAT_VERSION {
-            return Err(CalibrationError::Version { path: path.to_owned(), found: calibration.version });
+        let format = |reason: String| CalibrationError::Format { path: path.to_owned(), reason };
+        let parse = |e: toml::de::Error| format(e.message().replace('\n', " "));
+        let table: toml::Table = toml::from_str(&text).map_err(parse)?;
+        // The version first: a newer format may have fields that this one does not know.
+        match table.get("version").and_then(toml::Value::as_integer) {
+            Some(found) if found != i64::from(FORMAT_VERSION) => {
+                return Err(CalibrationError::Version { path: path.to_owned(), found });
+            }
+            Some(_) | None => {}
         }
-        let sound = calibration.samples.iter().all(|s| s.seconds.is_finite() && s.seconds > 0.0);
-        if !sound || Primitive::ALL.iter().any(|p| !calibration.fits.contains_key(p)) {
-            let reason = "a sample has no positive time, or a primitive has no fit".to_owned();
-            return Err(CalibrationError::Format { path: path.to_owned(), reason });
-        }
+        let calibration: Self = table.try_into().map_err(parse)?;
+        calibration.check().map_err(format)?;
         Ok(calibration)
+    }
+
+    /// What is wrong with the values, if anything: times and coefficients must be finite and not negative, or estimates
+    /// would be nonsense.
+    fn check(&self) -> Result<(), String> {
+        if let Some(p) = Primitive::ALL.into_iter().find(|p| !self.fits.contains_key(p)) {
+            return Err(format!("fits.{} is missing", p.name()));
+        }
+        let sound = |v: f64| v.is_finite() && v >= 0.0;
+        for (primitive, fit) in &self.fits {
+            let fields = [fit.per_call, fit.per_butterfly, fit.per_point, fit.error];
+            if !fields.into_iter().all(sound) {
+                return Err(format!("fits.{} has a coefficient that is negative or not finite", primitive.name()));
+            }
+        }
+        for (i, sample) in self.samples.iter().enumerate() {
+            if !(sound(sample.seconds) && sample.seconds > 0.0 && sound(sample.p10) && sound(sample.p90)) {
+                let primitive = sample.primitive.name();
+                return Err(format!("samples[{i}] ({primitive}) has a time that is not positive and finite"));
+            }
+            if !(1..=20).contains(&sample.ring.log_n) || sample.ring.special == 0 {
+                return Err(format!("samples[{i}].ring is no ring: log_n within 1 to 20, special at least 1"));
+            }
+        }
+        Ok(())
     }
 
     /// Writes a new file, by rename; refuses to overwrite one.

@@ -6,11 +6,9 @@
 //! repeat with period `E` (all slots for maps) uses the rotations `r = (j - o) mod D` for input slot `j` and output `o`; its
 //! products stand at slots `t = j - r = o (mod D)` and are summed over the `E / D` classes by rotate-and-add folds.
 
-use std::collections::BTreeSet;
-
 use crate::packing::{Layout, MapLayout, VectorLayout};
 
-use super::stages::ConvDesc;
+use super::{bit_set::BitSet, stages::ConvDesc};
 
 /// All taps between one output and one input ciphertext at one position.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +48,23 @@ pub fn rotation(value: i64, slots: usize) -> u32 {
 /// Links of a convolution whose input ciphertexts start at `first` among those of the step.
 pub fn conv_links(desc: &ConvDesc, input: &MapLayout, output: &MapLayout, first: usize) -> Vec<Link> {
     let slots = input.grid.slots;
-    let mut keys = Vec::new();
-    for out_channel in 0..desc.conv.out_channels {
-        for j in 0..desc.input.channels() / desc.conv.groups {
-            let pair = channel_pair(desc, input, output, out_channel, j);
-            keys.push((pair.output, pair.input, rotation(pair.position, slots), j % 2));
-        }
-    }
-    keys.sort_unstable();
-    keys.dedup();
     let alternates = desc.conv.kernel.mask == striae_spaces::KernelMask::Alternating;
-    if !alternates {
-        keys.dedup_by_key(|k| (k.0, k.1, k.2));
+    let mut keys: Vec<(usize, usize, u32, usize)> = Vec::new();
+    let capacity = output.capacity();
+    // One bit for each parity, input ciphertext and position of an output ciphertext: they come out sorted and distinct.
+    let inputs = input.ciphertexts();
+    let offsets = ChannelOffsets::new(input, output);
+    let mut seen = BitSet::new(inputs * slots * 2);
+    for out_ct in 0..output.ciphertexts() {
+        for out_channel in out_ct * capacity..((out_ct + 1) * capacity).min(desc.conv.out_channels) {
+            for j in 0..desc.input.channels() / desc.conv.groups {
+                let (in_ct, position) = offsets.position(desc, out_channel, j);
+                let parity = if alternates { j % 2 } else { 0 };
+                seen.insert((in_ct * slots + rotation(position, slots) as usize) * 2 + parity);
+            }
+        }
+        let split = |bit: usize| (out_ct, bit / 2 / slots, (bit / 2 % slots) as u32, bit % 2);
+        seen.drain(|bit| keys.push(split(bit)));
     }
     let taps = [0, 1].map(|j| {
         let offsets = desc.conv.taps(j).into_iter().filter(|&tap| tap_is_used(desc, tap));
@@ -107,6 +110,34 @@ pub fn channel_pair(
     let (in_ct, input_offset) = input.channel_offset(in_channel, output.block_of(out_channel));
     let position = input_offset as i64 - output_offset as i64;
     ChannelPair { output: out_ct, output_offset, input: in_ct, in_channel, position }
+}
+
+/// Where the channels of both sides stand, looked up once per channel instead of once per pair.
+struct ChannelOffsets {
+    /// Ciphertext and first slot of each input channel; of its copy in block 0 where it is replicated.
+    input: Vec<(usize, i64)>,
+    /// For each output channel its first slot, less that of its block where the input is replicated.
+    output: Vec<i64>,
+}
+
+impl ChannelOffsets {
+    fn new(input: &MapLayout, output: &MapLayout) -> Self {
+        let of_input = |c| input.channel_offset(c, 0);
+        let of_output = |c| {
+            let block = if input.replicated { output.block_of(c) * input.grid.block } else { 0 };
+            output.channel_offset(c, 0).1 as i64 - block as i64
+        };
+        Self {
+            input: (0..input.channels).map(of_input).map(|(ct, slot)| (ct, slot as i64)).collect(),
+            output: (0..output.channels).map(of_output).collect(),
+        }
+    }
+
+    /// Ciphertext and position of the input channel of weight `[out_channel, j, _]`.
+    fn position(&self, desc: &ConvDesc, out_channel: usize, j: usize) -> (usize, i64) {
+        let (ciphertext, slot) = self.input[desc.conv.input_channel(self.input.len(), out_channel, j)];
+        (ciphertext, slot - self.output[out_channel])
+    }
 }
 
 /// Whether some output pixel reads inside the map at this tap.
@@ -181,12 +212,21 @@ impl DenseRule {
 
 /// Slots that hold the elements of `input`, ascending, by ciphertext, within one period.
 pub fn occupied(input: &Layout) -> Vec<Vec<usize>> {
-    let mut slots = vec![Vec::new(); input.ciphertexts()];
-    for i in 0..input.len() {
-        let (ciphertext, slot) = input.slot(i);
-        slots[ciphertext].push(slot);
+    let map = match input {
+        Layout::Vector(vector) => return vec![(0..vector.features).collect()],
+        Layout::Map(map) => map,
+    };
+    let pixels: Vec<usize> = (0..map.height)
+        .flat_map(|y| (0..map.width).map(move |x| (y, x)))
+        .map(|(y, x)| map.pixel_offset(y, x))
+        .collect();
+    let mut seen = BitSet::new(map.ciphertexts() * map.grid.slots);
+    for channel in 0..map.channels {
+        let (ciphertext, first) = map.channel_offset(channel, 0);
+        pixels.iter().for_each(|pixel| seen.insert(ciphertext * map.grid.slots + first + pixel));
     }
-    slots.iter_mut().for_each(|s| s.sort_unstable());
+    let mut slots = vec![Vec::new(); map.ciphertexts()];
+    seen.drain(|bit| slots[bit / map.grid.slots].push(bit % map.grid.slots));
     slots
 }
 
@@ -210,7 +250,7 @@ fn links_by(input: &Layout, occupied: &[Vec<usize>], slots: usize, outputs: usiz
     let d = outputs.next_power_of_two();
     let rule = DenseRule { slots, classes_of: d, period, wrapped };
     let class_count = (period / d).max(1);
-    let mut classes = BTreeSet::new();
+    let mut classes = BitSet::new(class_count);
     let mut rotations = Vec::with_capacity(occupied.len());
     for slots in occupied {
         let mut residues = vec![false; d.min(period)];
@@ -229,13 +269,19 @@ fn links_by(input: &Layout, occupied: &[Vec<usize>], slots: usize, outputs: usiz
         needed.dedup();
         rotations.push(needed);
     }
-    let stride = class_stride(&classes, class_count);
+    let stride = class_stride(classes, class_count);
     let folds = (0..class_count.ilog2()).map(|k| 1 << k).filter(|&k| k >= stride).map(|k| (k * d) as u32).collect();
     let output = VectorLayout { features: outputs, period: (d * stride).min(slots) };
     DenseLinks { rule, rotations, folds, output }
 }
 
 /// Largest power of two, at most `count`, that divides every class: folds below it would add zeros.
-fn class_stride(classes: &BTreeSet<usize>, count: usize) -> usize {
-    classes.iter().filter(|&&c| c != 0).map(|c| 1 << c.trailing_zeros()).min().unwrap_or(count).min(count)
+fn class_stride(mut classes: BitSet, count: usize) -> usize {
+    let mut stride = count;
+    classes.drain(|class| {
+        if class != 0 {
+            stride = stride.min(1 << class.trailing_zeros());
+        }
+    });
+    stride
 }

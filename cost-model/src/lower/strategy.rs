@@ -1,10 +1,11 @@
 //! Splitting the rotations of a linear step between its inputs and its partial sums.
 
-use std::collections::BTreeSet;
-
 use crate::{LinearPlan, RotationKinds, Strategy, Term};
 
-use super::diagonals::{Cause, Link};
+use super::{
+    bit_set::BitSet,
+    diagonals::{Cause, Link},
+};
 
 /// How to choose a strategy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,9 +37,6 @@ pub(super) struct StepShape<'a> {
     pub(super) folds: &'a [u32],
 }
 
-/// A diagonal before indices are assigned: output, giant, input, baby, cause of its position.
-type Diagonal = (u16, u32, u16, u32);
-
 /// The plan of `links` under a strategy, and what its rotations are for.
 pub(super) fn plan(links: &[Link], shape: &StepShape<'_>, strategy: Strategy) -> (LinearPlan, RotationKinds) {
     let slots = shape.slots as u32;
@@ -46,34 +44,50 @@ pub(super) fn plan(links: &[Link], shape: &StepShape<'_>, strategy: Strategy) ->
     for link in links {
         let (baby_position, giant) = split(link, strategy);
         let babies = link.taps.iter().map(|tap| (tap + baby_position) % slots);
-        diagonals.extend(babies.map(|baby| (link.output, giant, link.input, baby)));
+        diagonals.extend(babies.map(|baby| Diagonal::new([link.output.into(), giant, link.input.into(), baby])));
     }
     diagonals.sort_unstable();
     diagonals.dedup();
-    if links.len() > 1 {
+    if links.len() > 1 && strategy != Strategy::InputSide {
         merge_equal_rotations(&mut diagonals, slots);
     }
     let mut babies = vec![Vec::new(); shape.inputs];
-    diagonals.iter().for_each(|d| babies[d.2 as usize].push(d.3));
-    for list in &mut babies {
-        list.sort_unstable();
-        list.dedup();
+    let (mut giants, mut used) = (BitSet::new(shape.slots), BitSet::new(shape.inputs * shape.slots));
+    for [_, giant, input, baby] in diagonals.iter().map(Diagonal::parts) {
+        giants.insert(giant as usize);
+        used.insert(input as usize * shape.slots + baby as usize);
     }
-    let giants: Vec<u32> = diagonals.iter().map(|d| d.1).collect::<BTreeSet<_>>().into_iter().collect();
+    used.drain(|bit| babies[bit / shape.slots].push((bit % shape.slots) as u32));
+    let mut list = Vec::new();
+    giants.drain(|giant| list.push(giant as u32));
+    let giants = list;
     let index = |list: &[u32], r: u32| list.partition_point(|&x| x < r) as u16;
-    let terms = diagonals
-        .iter()
-        .map(|&(output, giant, input, baby)| Term {
-            output,
-            giant: index(&giants, giant),
-            input,
-            baby: index(&babies[input as usize], baby),
-        })
-        .collect();
+    let term = |[output, giant, input, baby]: [u32; 4]| Term {
+        output: output as u16,
+        giant: index(&giants, giant),
+        input: input as u16,
+        baby: index(&babies[input as usize], baby),
+    };
+    let terms = diagonals.iter().map(|d| term(d.parts())).collect();
     let folds = shape.folds.to_vec();
     let plan = LinearPlan { inputs: shape.inputs, outputs: shape.outputs, babies, giants, terms, folds };
     let kinds = kinds(links, &plan, strategy);
     (plan, kinds)
+}
+
+/// A diagonal before indices are assigned: output, giant, input, baby, in one word so that sorting is fast. Slots and
+/// ciphertexts are fewer than 2^16.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Diagonal(u64);
+
+impl Diagonal {
+    fn new(parts: [u32; 4]) -> Self {
+        Self(parts.into_iter().fold(0, |word, part| word << 16 | u64::from(part)))
+    }
+
+    fn parts(&self) -> [u32; 4] {
+        [48, 32, 16, 0].map(|shift| u32::from((self.0 >> shift) as u16))
+    }
 }
 
 /// Position split into a baby part, which joins the tap, and a giant part.
@@ -88,11 +102,18 @@ fn split(link: &Link, strategy: Strategy) -> (u32, u32) {
     }
 }
 
-/// Where two diagonals of one output and input have the same total rotation, one of them carries both.
+/// Where two diagonals of one output and input have the same total rotation, the one with the smaller giant carries both.
 fn merge_equal_rotations(diagonals: &mut Vec<Diagonal>, slots: u32) {
-    let key = |d: &Diagonal| (d.0, d.2, (d.1 + d.3) % slots);
-    diagonals.sort_by_key(|d| (key(d), d.1, d.3));
-    diagonals.dedup_by_key(|d| key(d));
+    for diagonal in &mut *diagonals {
+        let [output, giant, input, baby] = diagonal.parts();
+        *diagonal = Diagonal::new([output, input, (giant + baby) % slots, giant]);
+    }
+    diagonals.sort_unstable();
+    diagonals.dedup_by_key(|d| d.0 >> 16);
+    for diagonal in &mut *diagonals {
+        let [output, input, total, giant] = diagonal.parts();
+        *diagonal = Diagonal::new([output, giant, input, (total + slots - giant) % slots]);
+    }
     diagonals.sort_unstable();
 }
 
@@ -100,20 +121,24 @@ fn merge_equal_rotations(diagonals: &mut Vec<Diagonal>, slots: u32) {
 /// position's own, if it is not zero); those of its further positions exist for the sake of the positions.
 fn kinds(links: &[Link], plan: &LinearPlan, strategy: Strategy) -> RotationKinds {
     let mut kinds = RotationKinds::default();
-    let mut by_input: Vec<Vec<(u32, Cause)>> = vec![Vec::new(); plan.inputs];
+    let mut by_input: Vec<(Vec<(u32, Cause)>, usize)> = vec![(Vec::new(), 0); plan.inputs];
+    let mut giants: Vec<(u32, Cause)> = Vec::with_capacity(links.len());
     for link in links {
-        let entry = (split(link, strategy).0, link.cause);
-        let list = &mut by_input[link.input as usize];
-        if !list.contains(&entry) {
-            list.push(entry);
-        }
+        let (baby, giant) = split(link, strategy);
+        let (positions, taps) = &mut by_input[link.input as usize];
+        positions.push((baby, link.cause));
+        *taps = link.taps.len().max(*taps);
+        giants.push((giant, link.cause));
     }
-    for (input, positions) in by_input.iter_mut().enumerate() {
+    // Stable, so that the first link with a giant step names its cause.
+    giants.sort_by_key(|g| g.0);
+    giants.dedup_by_key(|g| g.0);
+    for ((positions, taps), babies) in by_input.iter_mut().zip(&plan.babies) {
         positions.sort_unstable();
-        let rotations = plan.babies[input].iter().filter(|&&r| r != 0).count() as u64;
+        positions.dedup();
+        let rotations = babies.iter().filter(|&&r| r != 0).count() as u64;
         let Some(&(home, home_cause)) = positions.first() else { continue };
-        let taps = links.iter().filter(|l| l.input as usize == input).map(|l| l.taps.len()).max().unwrap_or(1);
-        let internal = rotations.min(taps as u64 - 1);
+        let internal = rotations.min((*taps as u64).saturating_sub(1));
         kinds.internal += internal;
         let mut rest = rotations - internal;
         if home != 0 && rest > 0 {
@@ -124,8 +149,8 @@ fn kinds(links: &[Link], plan: &LinearPlan, strategy: Strategy) -> RotationKinds
         *kind_of(&mut kinds, further) += rest;
     }
     for sum in plan.partial_sums().filter(|s| s.giant != 0) {
-        let cause = links.iter().find(|l| split(l, strategy).1 == sum.giant).map_or(Cause::Sum, |l| l.cause);
-        *kind_of(&mut kinds, cause) += 1;
+        let found = giants.binary_search_by_key(&sum.giant, |g| g.0);
+        *kind_of(&mut kinds, found.map_or(Cause::Sum, |i| giants[i].1)) += 1;
     }
     kinds.dense += (plan.outputs * plan.folds.len()) as u64;
     kinds

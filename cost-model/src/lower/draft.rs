@@ -1,0 +1,257 @@
+//! A network laid out but without levels: what all parameters of one ring degree have in common.
+
+use std::sync::Arc;
+
+use striae_spaces::{AvgPool, NodeId, Op, Shape, TypedGraph};
+
+use crate::{
+    CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, Value, ValueId,
+    calibration::OpTimes,
+    packing::{Grid, Layout, MapLayout, VectorLayout},
+    program::{square_counts, window_counts},
+};
+
+use super::{
+    InputPacking, LowerOptions,
+    diagonals::rotation,
+    layers::{Layer, LayerKey, Layers, LayoutId, Operator},
+    stages::{Stage, source_desc, stages},
+};
+
+/// The stages of a network with their multiplicative depths.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Staged {
+    stages: Vec<Stage>,
+    /// Of every value, the input first.
+    depths: Vec<usize>,
+}
+
+impl Staged {
+    /// Splits `graph` into stages.
+    pub(crate) fn new(graph: &TypedGraph, fuse: bool) -> Result<Self, CostError> {
+        let stages = stages(graph, fuse)?;
+        let mut depths = vec![0];
+        for stage in &stages {
+            let depth = match stage {
+                Stage::Linear { sources, .. } => 1 + sources.iter().map(|s| depths[s.input.index()]).max().unwrap_or(0),
+                Stage::Square { input, .. } => 1 + depths[input.index()],
+                Stage::WindowSum { input, .. } => depths[input.index()],
+            };
+            depths.push(depth);
+        }
+        Ok(Self { stages, depths })
+    }
+
+    /// Levels of the whole network.
+    pub(crate) fn depth(&self) -> usize {
+        self.depths.last().copied().unwrap_or(0)
+    }
+}
+
+/// A network laid out in ciphertexts of some number of slots.
+pub(crate) struct Draft<'s> {
+    slots: usize,
+    staged: &'s Staged,
+    layouts: Vec<LayoutId>,
+    parts: Vec<Part>,
+}
+
+/// What a stage became.
+enum Part {
+    Linear { inputs: Vec<ValueId>, layer: Arc<Layer> },
+    Square { counts: OpCounts },
+    WindowSum { counts: OpCounts, stages: Vec<Vec<u32>> },
+}
+
+impl<'s> Draft<'s> {
+    /// Lays out `graph`, whose stages are `staged`.
+    pub(super) fn new(
+        layers: &mut Layers,
+        graph: &TypedGraph,
+        staged: &'s Staged,
+        slots: usize,
+        options: &LowerOptions,
+    ) -> Result<Self, CostError> {
+        let input = layers.intern(input_layout(graph, slots, options)?);
+        let mut drafter = Drafter { layers, graph, slots, options, layouts: vec![input] };
+        let mut parts = Vec::with_capacity(staged.stages.len());
+        for stage in &staged.stages {
+            let (part, layout) = drafter.stage(stage)?;
+            parts.push(part);
+            drafter.layouts.push(layout);
+        }
+        Ok(Self { slots, staged, layouts: drafter.layouts, parts })
+    }
+
+    /// Levels of the network.
+    pub(super) fn depth(&self) -> usize {
+        self.staged.depth()
+    }
+
+    /// Level of a value.
+    fn level(&self, value: usize) -> usize {
+        self.staged.depth() - self.staged.depths[value]
+    }
+
+    /// Seconds the network takes with these times of each level; the estimate of its program makes the same sum.
+    pub(crate) fn seconds(&self, times: &[OpTimes]) -> f64 {
+        let seconds = |(i, part): (usize, &Part)| {
+            let level = self.level(i + 1);
+            match part {
+                Part::Linear { layer, .. } => layer.cheapest(&times[level + 1], &times[level]).0,
+                Part::Square { counts } => times[level + 1].seconds(counts).0,
+                Part::WindowSum { counts, .. } => times[level].seconds(counts).0,
+            }
+        };
+        self.parts.iter().enumerate().map(seconds).sum()
+    }
+
+    /// The program, with the cheapest strategy of each step by these times, and the operations of its steps.
+    pub(super) fn program(&self, layers: &Layers, times: &[OpTimes]) -> (HeProgram, Vec<OpCounts>) {
+        let value = |(i, id): (usize, &LayoutId)| Value { layout: layers.layout(*id).clone(), level: self.level(i) };
+        let values = self.layouts.iter().enumerate().map(value).collect();
+        let parts = self.staged.stages.iter().zip(&self.parts).enumerate();
+        let (steps, counts) = parts.map(|(i, (stage, part))| step(stage, part, self.level(i + 1), times)).unzip();
+        (HeProgram { slots: self.slots, values, steps }, counts)
+    }
+}
+
+/// One step whose result is at `level`, and its operations.
+fn step(stage: &Stage, part: &Part, level: usize, times: &[OpTimes]) -> (Step, OpCounts) {
+    let node = match stage {
+        Stage::Linear { node, .. } | Stage::Square { node, .. } | Stage::WindowSum { node, .. } => *node,
+    };
+    let (kind, counts) = match (stage, part) {
+        (Stage::Linear { sources, .. }, Part::Linear { inputs, layer }) => {
+            let (_, chosen) = layer.cheapest(&times[level + 1], &times[level]);
+            let (plan, kinds, strategy) = (Arc::clone(&chosen.plan), chosen.kinds, chosen.strategy);
+            let (inputs, sources) = (inputs.clone(), sources.clone());
+            let linear = LinearStep { inputs, sources, plan, kinds, strategy, level: level + 1 };
+            (StepKind::Linear(linear), chosen.counts)
+        }
+        (Stage::Square { input, shift, .. }, Part::Square { counts }) => {
+            (StepKind::Square { input: *input, shift: *shift }, *counts)
+        }
+        (Stage::WindowSum { input, .. }, Part::WindowSum { counts, stages }) => {
+            (StepKind::WindowSum { input: *input, stages: stages.clone() }, *counts)
+        }
+        _ => unreachable!("a draft has one part of the same kind for each stage"),
+    };
+    (Step { node, kind }, counts)
+}
+
+/// Lays out one stage after the other.
+struct Drafter<'a> {
+    layers: &'a mut Layers,
+    graph: &'a TypedGraph,
+    slots: usize,
+    options: &'a LowerOptions,
+    layouts: Vec<LayoutId>,
+}
+
+impl Drafter<'_> {
+    fn stage(&mut self, stage: &Stage) -> Result<(Part, LayoutId), CostError> {
+        match stage {
+            Stage::Square { input, shift, .. } => {
+                let layout = self.layouts[input.index()];
+                let counts = square_counts(self.layers.ciphertexts(layout) as u64, *shift);
+                Ok((Part::Square { counts }, layout))
+            }
+            Stage::WindowSum { input, node } => {
+                let layout = self.layouts[input.index()];
+                let (stages, output) = self.window(layout, *node)?;
+                let ciphertexts = self.layers.ciphertexts(layout) as u64;
+                let counts = stages.iter().map(|stage| window_counts(stage.len() as u64, ciphertexts)).sum();
+                Ok((Part::WindowSum { counts, stages }, self.layers.intern(output)))
+            }
+            Stage::Linear { sources, node } => self.linear(sources, *node),
+        }
+    }
+
+    fn window(&self, input: LayoutId, node: NodeId) -> Result<(Vec<Vec<u32>>, Layout), CostError> {
+        let unsupported = |why: &str| CostError::Unsupported { node, op: "pool", why: why.to_owned() };
+        let (Layout::Map(map), Op::AvgPool(pool)) = (self.layers.layout(input), &self.graph.node(node).op) else {
+            return Err(unsupported("its operand is not a map"));
+        };
+        if map.replicated {
+            return Err(unsupported("the network pools its input; put a convolution first"));
+        }
+        let mut stages = window_stages(pool, map.gap(), map.grid.slots);
+        stages.extend(window_stages(pool, map.gap() * map.grid.pitch, map.grid.slots));
+        Ok((stages, Layout::Map(map.strided(self.graph.shape(node), pool.stride))))
+    }
+
+    fn linear(&mut self, sources: &[Source], node: NodeId) -> Result<(Part, LayoutId), CostError> {
+        let mut inputs: Vec<ValueId> = Vec::with_capacity(sources.len());
+        let mut operators = Vec::with_capacity(sources.len());
+        for source in sources {
+            let operand = inputs.iter().position(|v| *v == source.input).unwrap_or(inputs.len());
+            if operand == inputs.len() {
+                inputs.push(source.input);
+            }
+            let layout = self.layouts[source.input.index()];
+            operators.push((operand, layout, self.operator(source, self.layers.layout(layout), node)));
+        }
+        let LowerOptions { merge, strategy, .. } = *self.options;
+        let key = LayerKey { slots: self.slots, shape: self.graph.shape(node), merge, strategy, operators };
+        let layer = self.layers.layer(key, node)?;
+        let output = layer.output;
+        Ok((Part::Linear { inputs, layer }, output))
+    }
+
+    fn operator(&self, source: &Source, layout: &Layout, node: NodeId) -> Operator {
+        match &source.op {
+            SourceOp::Dense { linear, .. } => Operator::Dense(self.graph.shape(*linear).len()),
+            SourceOp::Identity | SourceOp::Conv(_) => {
+                source_desc(self.graph, &source.op, layout, node).map_or(Operator::Copy, Operator::Conv)
+            }
+        }
+    }
+}
+
+/// How the client packs the image; a vector is repeated through the ciphertext.
+fn input_layout(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Result<Layout, CostError> {
+    let shape = graph.input_shape();
+    match shape {
+        Shape::Map { .. } => {
+            let grid = Grid::fit(graph, &node_gaps(graph), slots)?;
+            let replicated = options.input == InputPacking::Replicated;
+            Ok(Layout::Map(MapLayout::input(grid, shape, replicated)))
+        }
+        Shape::Vector { features } if features.next_power_of_two() <= slots => {
+            Ok(Layout::Vector(VectorLayout { features, period: features.next_power_of_two() }))
+        }
+        Shape::Vector { features } => {
+            let (block, log_n) = (features.next_power_of_two(), slots.ilog2() + 1);
+            Err(CostError::MapTooLarge { shape, block, log_n, slots })
+        }
+    }
+}
+
+/// Distance of neighbouring pixels at every node; 1 for vectors, which take no part in the grid.
+fn node_gaps(graph: &TypedGraph) -> Vec<usize> {
+    let mut gaps: Vec<usize> = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
+        let before = node.inputs.first().map_or(1, |i| gaps[i.index()]);
+        gaps.push(match &node.op {
+            _ if matches!(node.shape, Shape::Vector { .. }) => 1,
+            Op::Conv2d(conv) => before * conv.stride,
+            // A window as large as the map leaves one pixel: no gap has to fit behind it.
+            Op::AvgPool(_) if node.shape.spatial() == (1, 1) => 1,
+            Op::AvgPool(pool) => before * pool.stride,
+            Op::Linear(_) | Op::Flatten => 1,
+            Op::Input | Op::Activation(_) | Op::Add | Op::BatchNorm => before,
+        });
+    }
+    gaps
+}
+
+/// Rotations that sum `size` neighbours `unit` slots apart: doubling where the size is a power of two.
+fn window_stages(pool: &AvgPool, unit: usize, slots: usize) -> Vec<Vec<u32>> {
+    let at = |i: usize| rotation((i * unit) as i64, slots);
+    match pool.size {
+        1 => Vec::new(),
+        size if size.is_power_of_two() => (0..size.ilog2()).map(|k| vec![at(1 << k)]).collect(),
+        size => vec![(1..size).map(at).collect()],
+    }
+}
