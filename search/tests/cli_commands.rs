@@ -162,3 +162,40 @@ fn a_small_study_from_search_to_bundle() {
     assert_eq!(checked[0]["passed"], true);
     assert!(json(at, &["cost", "bundle", "--json"])["networks"][0]["params"].is_string());
 }
+
+/// Ctrl-C: orderly end, its own exit code, and what was finished is kept.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_search_keeps_what_it_has() {
+    use std::process::{Command as Process, Stdio};
+    use std::time::{Duration, Instant};
+    let dir = tempfile::tempdir().expect("folder");
+    let at = dir.path();
+    let study = "name = \"long\"\ndataset = \"glyphs\"\nspace = \"strianet-glyphs\"\nseed = 3\n\
+        budget = { trials = 1000 }\nlimits = { max_log_n = 13 }\n\
+        training = { short = { epochs = 1, subset = 256 }, full = { epochs = 1 } }\n";
+    fs::write(at.join("long.toml"), study).expect("written");
+    let mut search = Process::new(assert_cmd::cargo::cargo_bin("striae"))
+        .current_dir(at)
+        .args(["search", "long.toml", "--json"])
+        .env_remove("STRIAE_CALIBRATION")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("runs");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let finished = || {
+        let store = striae_search::storage::Store::open(at.join("long.striae.sqlite3")).ok()?;
+        let trials = store.trials(store.load_study("long").ok()?.id).ok()?;
+        trials.iter().any(|t| t.state == striae_search::TrialState::Complete).then_some(())
+    };
+    while finished().is_none() {
+        assert!(Instant::now() < deadline, "no trial in a minute");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let interrupt = Process::new("kill").args(["-INT", &search.id().to_string()]).status().expect("kill runs");
+    assert!(interrupt.success());
+    let code = search.wait().expect("ends").code();
+    assert_eq!(code, Some(130));
+    assert!(finished().is_some(), "its trials are in the store");
+}

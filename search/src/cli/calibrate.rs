@@ -21,6 +21,8 @@ use super::progress::Progress;
 const DEEPEST: usize = 60;
 /// Largest number of special primes that plans use.
 const SPECIAL: usize = 3;
+/// Levels of `--quick`: as many as the networks of the built-in spaces for small images need.
+const QUICK_LEVELS: usize = 8;
 /// Rounds whose median is taken.
 const ROUNDS: u32 = 15;
 /// The same with `--quick`.
@@ -28,7 +30,7 @@ const QUICK_ROUNDS: u32 = 5;
 
 #[derive(Args, Debug)]
 pub(crate) struct CalibrateArgs {
-    /// Every third level and few rounds: seconds instead of minutes, wider intervals
+    /// The lowest levels and few rounds: seconds instead of minutes, wider intervals
     #[arg(long)]
     quick: bool,
     /// Ring degrees to measure, as log2
@@ -116,17 +118,15 @@ fn free_name(date: &str) -> PathBuf {
 /// For each ring degree and number of special primes the deepest secure chain, at all its levels.
 fn places(log_n: &[u32], quick: bool) -> Vec<Place> {
     let options = PlanOptions::default();
-    let deepest = |log_n: u32, special: usize| {
-        let chain = |depth| chains(log_n, depth, &options).into_iter().find(|c| c.log_p().len() == special);
-        (1..=DEEPEST).rev().find_map(chain)
+    let deepest = if quick { QUICK_LEVELS } else { DEEPEST };
+    let chain = |log_n: u32, special: usize| {
+        let of_depth = |depth| chains(log_n, depth, &options).into_iter().find(|c| c.log_p().len() == special);
+        (1..=deepest).rev().find_map(of_depth)
     };
     let rings = log_n.iter().flat_map(|&n| (1..=SPECIAL).map(move |special| (n, special)));
-    let step = if quick { 3 } else { 1 };
     rings
-        .filter_map(|(log_n, special)| deepest(log_n, special))
-        .flat_map(|params| {
-            (0..=params.max_level()).rev().step_by(step).map(move |level| Place { params: params.clone(), level })
-        })
+        .filter_map(|(log_n, special)| chain(log_n, special))
+        .flat_map(|params| (0..=params.max_level()).map(move |level| Place { params: params.clone(), level }))
         .collect()
 }
 

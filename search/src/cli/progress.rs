@@ -89,7 +89,7 @@ fn style() -> ProgressStyle {
 }
 
 /// A duration as a person would say it.
-fn rough(duration: Duration) -> String {
+pub(crate) fn rough(duration: Duration) -> String {
     match duration.as_secs() {
         s @ 0..=99 => format!("{s} s"),
         s @ 100..=5_999 => format!("{} min", s.div_ceil(60)),

@@ -18,7 +18,7 @@ use super::exit::Exit;
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupt;
 use super::output::Output;
-use super::progress::Progress;
+use super::progress::{Progress, rough};
 use super::study_files::{StudyArgs, StudyFiles, shown};
 
 #[derive(Args, Debug)]
@@ -118,12 +118,15 @@ impl Watcher {
             }
             SearchEvent::StageStarted { proposal, stage: stage @ Stage::FullTraining } => {
                 self.progress = None;
+                self.started = Instant::now();
                 self.line(&format_args!("candidate {proposal}: {stage}"));
             }
             SearchEvent::Epoch { stage: Stage::FullTraining, epoch, epochs, loss, accuracy, .. } => {
                 let accuracy =
                     accuracy.map_or_else(String::new, |a| format!(", validation accuracy {}", percent(a, 2)));
-                self.line(&format_args!("  epoch {epoch:2} of {epochs}: loss {loss:.4}{accuracy}"));
+                let left = self.started.elapsed().mul_f64((epochs - epoch) as f64 / (*epoch).max(1) as f64);
+                let left = rough(left);
+                self.line(&format_args!("  epoch {epoch:2} of {epochs}: loss {loss:.4}{accuracy}, {left} left"));
             }
             SearchEvent::ImageVerified { arch_id, done, images } => {
                 if *done == 1 {

@@ -5,7 +5,7 @@ use striae_cost_model::{
     CkksParams, HeProgram, LinearStep, Plan, Security, Source, SourceOp, StepEstimate, StepKind, Strategy, max_log_qp,
 };
 use striae_reports::view::{CostParts, Interval, LayerView, MemoryView, NetworkView, ParametersView};
-use striae_spaces::TypedGraph;
+use striae_spaces::{NodeId, TypedGraph};
 
 /// What `plan` says about `graph`; accuracies and measurements are for the caller to add.
 pub fn network(label: &str, graph: &TypedGraph, plan: &Plan) -> NetworkView {
@@ -87,19 +87,24 @@ fn inputs(program: &HeProgram, step: usize) -> (u64, usize) {
     }
 }
 
-/// What a step computes, in the words of the notation; parts that were fused are joined by dots.
+/// What a step computes, in the words of the notation without what every layer says (`bias`) or what follows from the
+/// groups (`interleaved`); parts that were fused are joined by dots.
 pub fn description(graph: &TypedGraph, program: &HeProgram, step: usize) -> String {
     let node = program.steps[step].node;
     match &program.steps[step].kind {
         StepKind::Linear(LinearStep { sources, .. }) => {
             sources.iter().map(|s| source(graph, program, s)).collect::<Vec<_>>().join(" + ")
         }
-        StepKind::Square { .. } | StepKind::WindowSum { .. } => graph.node(node).op.to_string(),
+        StepKind::Square { .. } | StepKind::WindowSum { .. } => op_text(graph, node),
     }
 }
 
+fn op_text(graph: &TypedGraph, node: NodeId) -> String {
+    graph.node(node).op.to_string().replace(",bias", "").replace(",interleaved", "")
+}
+
 fn source(graph: &TypedGraph, program: &HeProgram, source: &Source) -> String {
-    let op = |id| graph.node(id).op.to_string();
+    let op = |id| op_text(graph, id);
     match &source.op {
         SourceOp::Conv(chain) => chain.iter().map(|&id| op(id)).collect::<Vec<_>>().join("·"),
         SourceOp::Dense { linear, pool: None } => op(*linear),
