@@ -23,7 +23,8 @@ const SPLITS: [Split; 4] =
 
 /// A convolution whose groups divide `channels`, which are a multiple of 8 unless the groups are 1.
 fn conv(channels: usize) -> impl Strategy<Value = Conv2d> {
-    let groups = prop::sample::select(vec![1, 2, 4, 8]).prop_map(move |g| if channels % g == 0 { g } else { 1 });
+    let groups =
+        prop::sample::select(vec![1, 2, 4, 8]).prop_map(move |g| if channels.is_multiple_of(g) { g } else { 1 });
     let sizes = prop::sample::select(vec![1usize, 2, 3, 5]);
     let masks = prop::sample::select(MASKS.to_vec());
     let outs = prop::sample::select(vec![8usize, 16, 24]);
@@ -177,7 +178,7 @@ fn one_conv(channels: usize, conv: Conv2d) -> TypedGraph {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn diagonals_are_those_of_all_pixel_pairs(
@@ -213,7 +214,7 @@ proptest! {
     #[test]
     fn plans_of_all_strategies_are_well_formed(graph in network(), packed in any::<bool>()) {
         let input = if packed { InputPacking::Packed } else { InputPacking::Replicated };
-        let [reference, ..] = SPLITS.map(|split| {
+        for split in SPLITS {
             let program = lower(&graph, split, input);
             for step in &program.steps {
                 if let StepKind::Linear(step) = &step.kind {
@@ -221,10 +222,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(program.rotation_kinds().total(), program.counts().rotations());
-            Ok::<_, TestCaseError>(program.counts().plain_mults)
-        });
-        // Input-side terms are the distinct diagonals; splitting positions differently cannot need fewer.
-        prop_assert!(reference? > 0);
+        }
     }
 
     #[test]

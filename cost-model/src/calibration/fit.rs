@@ -34,7 +34,7 @@ impl Fit {
     /// Fits the samples of one primitive in relative error: rows are divided by the measured time.
     pub fn of(primitive: Primitive, samples: &[&Sample]) -> Result<Self, FitError> {
         let usable: Vec<(&Ring, f64)> =
-            samples.iter().filter(|s| s.seconds > 0.0).map(|s| (&s.ring, s.seconds)).collect();
+            samples.iter().filter(|s| s.seconds.is_finite() && s.seconds > 0.0).map(|s| (&s.ring, s.seconds)).collect();
         if usable.is_empty() {
             return Err(FitError { primitive, samples: samples.len() });
         }

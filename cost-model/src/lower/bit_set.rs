@@ -1,21 +1,21 @@
 //! A set of small integers that gives them back sorted.
 
 /// One bit for each integer below a bound.
-pub(super) struct BitSet(Vec<u64>);
+pub(crate) struct BitSet(Vec<u64>);
 
 impl BitSet {
     /// The empty set of integers below `bound`.
-    pub(super) fn new(bound: usize) -> Self {
+    pub(crate) fn new(bound: usize) -> Self {
         Self(vec![0; bound.div_ceil(64)])
     }
 
     /// Adds an integer below the bound.
-    pub(super) fn insert(&mut self, value: usize) {
+    pub(crate) fn insert(&mut self, value: usize) {
         self.0[value / 64] |= 1 << (value % 64);
     }
 
     /// Hands out all integers, ascending, and leaves the set empty.
-    pub(super) fn drain(&mut self, mut take: impl FnMut(usize)) {
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(usize)) {
         for (i, word) in self.0.iter_mut().enumerate() {
             let mut rest = std::mem::take(word);
             while rest != 0 {

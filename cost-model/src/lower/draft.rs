@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use striae_spaces::{AvgPool, NodeId, Op, Shape, TypedGraph};
+use striae_spaces::{AvgPool, Node, NodeId, Op, Shape, TypedGraph};
 
 use crate::{
     CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, Value, ValueId,
-    calibration::OpTimes,
     packing::{Grid, Layout, MapLayout, VectorLayout},
     program::{square_counts, window_counts},
 };
@@ -14,7 +13,7 @@ use crate::{
 use super::{
     InputPacking, LowerOptions,
     diagonals::rotation,
-    layers::{Layer, LayerKey, Layers, LayoutId, Operator},
+    layers::{Layer, LayerKey, Layers, LayoutId, Operator, Times},
     stages::{Stage, source_desc, stages},
 };
 
@@ -94,36 +93,37 @@ impl<'s> Draft<'s> {
     }
 
     /// Seconds the network takes with these times of each level; the estimate of its program makes the same sum.
-    pub(crate) fn seconds(&self, times: &[OpTimes]) -> f64 {
+    pub(super) fn seconds(&self, layers: &mut Layers, times: &Times<'_>) -> f64 {
         let seconds = |(i, part): (usize, &Part)| {
             let level = self.level(i + 1);
             match part {
-                Part::Linear { layer, .. } => layer.cheapest(&times[level + 1], &times[level]).0,
-                Part::Square { counts } => times[level + 1].seconds(counts).0,
-                Part::WindowSum { counts, .. } => times[level].seconds(counts).0,
+                Part::Linear { layer, .. } => layers.choose(layer, times, level).0,
+                Part::Square { counts } => times.levels[level + 1].seconds(counts).0,
+                Part::WindowSum { counts, .. } => times.levels[level].seconds(counts).0,
             }
         };
         self.parts.iter().enumerate().map(seconds).sum()
     }
 
     /// The program, with the cheapest strategy of each step by these times, and the operations of its steps.
-    pub(super) fn program(&self, layers: &Layers, times: &[OpTimes]) -> (HeProgram, Vec<OpCounts>) {
+    pub(super) fn program(&self, layers: &mut Layers, times: &Times<'_>) -> (HeProgram, Vec<OpCounts>) {
         let value = |(i, id): (usize, &LayoutId)| Value { layout: layers.layout(*id).clone(), level: self.level(i) };
         let values = self.layouts.iter().enumerate().map(value).collect();
         let parts = self.staged.stages.iter().zip(&self.parts).enumerate();
-        let (steps, counts) = parts.map(|(i, (stage, part))| step(stage, part, self.level(i + 1), times)).unzip();
+        let (steps, counts) =
+            parts.map(|(i, (stage, part))| step(layers, stage, part, self.level(i + 1), times)).unzip();
         (HeProgram { slots: self.slots, values, steps }, counts)
     }
 }
 
 /// One step whose result is at `level`, and its operations.
-fn step(stage: &Stage, part: &Part, level: usize, times: &[OpTimes]) -> (Step, OpCounts) {
+fn step(layers: &mut Layers, stage: &Stage, part: &Part, level: usize, times: &Times<'_>) -> (Step, OpCounts) {
     let node = match stage {
         Stage::Linear { node, .. } | Stage::Square { node, .. } | Stage::WindowSum { node, .. } => *node,
     };
     let (kind, counts) = match (stage, part) {
         (Stage::Linear { sources, .. }, Part::Linear { inputs, layer }) => {
-            let (_, chosen) = layer.cheapest(&times[level + 1], &times[level]);
+            let chosen = layer.candidate(layers.choose(layer, times, level).1);
             let (plan, kinds, strategy) = (Arc::clone(&chosen.plan), chosen.kinds, chosen.strategy);
             let (inputs, sources) = (inputs.clone(), sources.clone());
             let linear = LinearStep { inputs, sources, plan, kinds, strategy, level: level + 1 };
@@ -178,7 +178,10 @@ impl Drafter<'_> {
         }
         let mut stages = window_stages(pool, map.gap(), map.grid.slots);
         stages.extend(window_stages(pool, map.gap() * map.grid.pitch, map.grid.slots));
-        Ok((stages, Layout::Map(map.strided(self.graph.shape(node), pool.stride))))
+        let shape = self.graph.shape(node);
+        // One pixel is left of a window: what gap there is, is the window's.
+        let stride = if shape.spatial() == (1, 1) { pool.stride.min(pool.size) } else { pool.stride };
+        Ok((stages, Layout::Map(map.strided(shape, stride))))
     }
 
     fn linear(&mut self, sources: &[Source], node: NodeId) -> Result<(Part, LayoutId), CostError> {
@@ -230,15 +233,18 @@ fn input_layout(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Res
 
 /// Distance of neighbouring pixels at every node; 1 for vectors, which take no part in the grid.
 fn node_gaps(graph: &TypedGraph) -> Vec<usize> {
+    let single = |node: &Node| graph.shape(node.inputs[0]).spatial() == (1, 1);
     let mut gaps: Vec<usize> = Vec::with_capacity(graph.nodes().len());
     for node in graph.nodes() {
         let before = node.inputs.first().map_or(1, |i| gaps[i.index()]);
         gaps.push(match &node.op {
             _ if matches!(node.shape, Shape::Vector { .. }) => 1,
-            Op::Conv2d(conv) => before * conv.stride,
+            // A single pixel has no neighbours to move apart; see `MapLayout::strided`.
+            Op::Conv2d(_) if single(node) => before,
+            Op::Conv2d(conv) => before.saturating_mul(conv.stride),
             // A window as large as the map leaves one pixel: no gap has to fit behind it.
             Op::AvgPool(_) if node.shape.spatial() == (1, 1) => 1,
-            Op::AvgPool(pool) => before * pool.stride,
+            Op::AvgPool(pool) => before.saturating_mul(pool.stride),
             Op::Linear(_) | Op::Flatten => 1,
             Op::Input | Op::Activation(_) | Op::Add | Op::BatchNorm => before,
         });

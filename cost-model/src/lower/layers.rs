@@ -18,6 +18,12 @@ use super::{
     strategy::{StepShape, StrategyChoice, candidates, plan},
 };
 
+/// Ciphertexts that the indices of [`Term`](crate::Term) can tell apart.
+const MAX_CIPHERTEXTS: usize = 1 << 16;
+
+/// Most weights of one layer; VGG-16's largest has 103 million.
+const MAX_WEIGHTS: usize = 1 << 27;
+
 /// Index of a layout in [`Layers`].
 pub(super) type LayoutId = u32;
 
@@ -40,12 +46,26 @@ pub(super) enum Operator {
     Copy,
 }
 
+/// Times of the primitives under some parameters.
+pub(super) struct Times<'t> {
+    /// Special primes.
+    pub(super) special: usize,
+    /// Times at each level that is needed.
+    pub(super) levels: &'t [OpTimes],
+}
+
 /// A linear step, laid out.
 pub(super) struct Layer {
     pub(super) output: LayoutId,
+    /// Which it is of those known.
+    index: usize,
     /// Ways to split its rotations; at least one, and none that another beats whatever the times are.
     candidates: Vec<Candidate>,
 }
+
+/// What a choice depends on, besides the calibration: the layer, which fixes the ring degree, the number of special primes,
+/// the level of the result.
+type ChoiceKey = (usize, usize, usize);
 
 /// One way to split the rotations of a step.
 pub(super) struct Candidate {
@@ -57,16 +77,17 @@ pub(super) struct Candidate {
 }
 
 impl Layer {
-    /// The cheapest candidate where primitives take `before` at the operands' level and `after` one level lower.
-    pub(super) fn cheapest(&self, before: &OpTimes, after: &OpTimes) -> (f64, &Candidate) {
-        let mut best = (f64::INFINITY, &self.candidates[0]);
-        for candidate in &self.candidates {
-            let seconds = linear_parts(&candidate.counts, before, after).iter().map(|p| p.1.0).sum();
-            if seconds < best.0 {
-                best = (seconds, candidate);
-            }
-        }
-        best
+    /// Seconds and index of the cheapest candidate where primitives take `before` at the operands' level and `after` one
+    /// level lower.
+    fn cheapest(&self, before: &OpTimes, after: &OpTimes) -> (f64, usize) {
+        let seconds = |c: &Candidate| linear_parts(&c.counts, before, after).iter().map(|p| p.1.0).sum::<f64>();
+        let all = self.candidates.iter().enumerate().map(|(i, candidate)| (seconds(candidate), i));
+        all.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::INFINITY, 0))
+    }
+
+    /// A candidate by index.
+    pub(super) fn candidate(&self, index: usize) -> &Candidate {
+        &self.candidates[index]
     }
 }
 
@@ -90,7 +111,9 @@ impl Candidate {
 pub(super) struct Layers {
     ids: HashMap<Layout, LayoutId>,
     layouts: Vec<(Layout, usize)>,
-    layers: HashMap<LayerKey, Arc<Layer>>,
+    known: HashMap<LayerKey, Arc<Layer>>,
+    /// Seconds and index of a layer's cheapest candidate.
+    choices: HashMap<ChoiceKey, (f64, usize)>,
 }
 
 impl Layers {
@@ -116,15 +139,42 @@ impl Layers {
         self.layouts[id as usize].1
     }
 
+    /// Seconds and index of the cheapest candidate of a layer whose result is at `level`.
+    pub(super) fn choose(&mut self, layer: &Layer, times: &Times<'_>, level: usize) -> (f64, usize) {
+        let choose = || layer.cheapest(&times.levels[level + 1], &times.levels[level]);
+        *self.choices.entry((layer.index, times.special, level)).or_insert_with(choose)
+    }
+
     /// The step for `key`, which computes `node`.
     pub(super) fn layer(&mut self, key: LayerKey, node: NodeId) -> Result<Arc<Layer>, CostError> {
-        if let Some(layer) = self.layers.get(&key) {
+        if let Some(layer) = self.known.get(&key) {
             return Ok(Arc::clone(layer));
         }
+        self.check_size(&key, node)?;
         let output = self.output_layout(&key, node)?;
         let layer = Arc::new(self.lay_out(&key, output, node)?);
-        self.layers.insert(key, Arc::clone(&layer));
+        self.known.insert(key, Arc::clone(&layer));
         Ok(layer)
+    }
+
+    /// Refuses layers whose diagonals would take minutes to list and gigabytes to keep.
+    fn check_size(&self, key: &LayerKey, node: NodeId) -> Result<(), CostError> {
+        for (_, layout, operator) in &key.operators {
+            check_ciphertexts(self.ciphertexts(*layout), node)?;
+            let (op, weights) = match operator {
+                Operator::Conv(ConvDesc { input, conv, .. }) => {
+                    let pairs = conv.out_channels.saturating_mul(input.channels() / conv.groups);
+                    ("conv", pairs.saturating_mul(conv.kernel.tap_count()))
+                }
+                Operator::Dense(outputs) => ("linear", self.layout(*layout).len().saturating_mul(*outputs)),
+                Operator::Copy => ("add", 0),
+            };
+            if weights > MAX_WEIGHTS {
+                let why = format!("it has {weights} weights, at most {MAX_WEIGHTS} are supported");
+                return Err(CostError::Unsupported { node, op, why });
+            }
+        }
+        Ok(())
     }
 
     /// Layout of the step's result: that of its first moving convolution, else of its first operand.
@@ -162,12 +212,15 @@ impl Layers {
                 inputs.push(self.layout(*layout));
             }
         }
+        let ciphertexts = inputs.iter().map(|l| l.ciphertexts()).sum();
+        let outputs = output.ciphertexts();
+        check_ciphertexts(ciphertexts, node)?;
+        check_ciphertexts(outputs, node)?;
         let operators = key.operators.iter().map(|(operand, _, operator)| (*operand, operator));
         let (links, folds) = step_links(operators, &inputs, &output, key.slots).ok_or_else(|| {
             let why = "its operands stand at different slots".to_owned();
             CostError::Unsupported { node, op: "add", why }
         })?;
-        let (ciphertexts, outputs) = (inputs.iter().map(|l| l.ciphertexts()).sum(), output.ciphertexts());
         let shape = StepShape { slots: key.slots, inputs: ciphertexts, outputs, folds: &folds };
         let strategies = match key.strategy {
             StrategyChoice::Cheapest => candidates(&links),
@@ -179,8 +232,16 @@ impl Layers {
             Candidate { plan: Arc::new(plan), kinds, strategy, counts }
         });
         let candidates = all.fold(Vec::new(), keep_unbeaten);
-        Ok(Layer { output: self.intern(output), candidates })
+        Ok(Layer { output: self.intern(output), index: self.known.len(), candidates })
     }
+}
+
+fn check_ciphertexts(ciphertexts: usize, node: NodeId) -> Result<(), CostError> {
+    if ciphertexts <= MAX_CIPHERTEXTS {
+        return Ok(());
+    }
+    let why = format!("it spans {ciphertexts} ciphertexts, at most {MAX_CIPHERTEXTS} are supported");
+    Err(CostError::Unsupported { node, op: "linear step", why })
 }
 
 /// Adds a candidate unless an earlier one does no operation more often, and drops those it beats in turn.

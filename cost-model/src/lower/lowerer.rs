@@ -14,7 +14,7 @@ use crate::{
 use super::{
     draft::{Draft, Staged},
     hash::HashMap,
-    layers::Layers,
+    layers::{Layers, Times},
 };
 
 /// How the client packs the image.
@@ -49,12 +49,15 @@ impl Default for LowerOptions {
 /// What the chains of a depth depend on: log2 N, depth, smallest and largest log2 of the scale.
 type ChainKey = (u32, usize, u32, u32);
 
+/// Times of each level, by log2 N and number of special primes.
+type KnownTimes = HashMap<(u32, usize), Vec<OpTimes>>;
+
 /// Lowers networks; keeps the layers, times and modulus chains it has met.
 pub struct Lowerer<'a> {
     calibration: &'a Calibration,
     spread: f64,
     layers: Layers,
-    times: HashMap<(u32, usize), Vec<OpTimes>>,
+    times: KnownTimes,
     chains: HashMap<ChainKey, Arc<[CkksParams]>>,
 }
 
@@ -90,7 +93,7 @@ impl<'a> Lowerer<'a> {
         }
         let draft = self.draft(graph, &staged, params.slots(), options)?;
         self.meet(params, staged.depth());
-        Ok(draft.program(&self.layers, self.times(params)).0)
+        Ok(draft.program(&mut self.layers, &times_of(&self.times, params)).0)
     }
 
     /// Lays out `graph` for ciphertexts of `slots` slots.
@@ -107,15 +110,15 @@ impl<'a> Lowerer<'a> {
     /// Seconds of a draft under `params`.
     pub(crate) fn seconds(&mut self, draft: &Draft<'_>, params: &CkksParams) -> f64 {
         self.meet(params, draft.depth());
-        draft.seconds(self.times(params))
+        draft.seconds(&mut self.layers, &times_of(&self.times, params))
     }
 
     /// The program of a draft under `params`, and its estimate.
     pub(crate) fn finish(&mut self, draft: &Draft<'_>, params: &CkksParams) -> (HeProgram, Estimate) {
         self.meet(params, draft.depth());
-        let times = self.times(params);
-        let (program, counts) = draft.program(&self.layers, times);
-        let estimate = estimate_counted(&program, &counts, params, times, self.spread);
+        let times = times_of(&self.times, params);
+        let (program, counts) = draft.program(&mut self.layers, &times);
+        let estimate = estimate_counted(&program, &counts, params, times.levels, self.spread);
         (program, estimate)
     }
 
@@ -130,9 +133,10 @@ impl<'a> Lowerer<'a> {
         let times = self.times.entry((params.log_n(), params.log_p().len())).or_default();
         times.extend((times.len()..=level).map(|level| self.calibration.times(params, level)));
     }
+}
 
-    /// Times of the levels met under `params`.
-    fn times(&self, params: &CkksParams) -> &[OpTimes] {
-        self.times.get(&(params.log_n(), params.log_p().len())).map_or(&[], Vec::as_slice)
-    }
+/// Times of the levels met under `params`.
+fn times_of<'t>(known: &'t KnownTimes, params: &CkksParams) -> Times<'t> {
+    let special = params.log_p().len();
+    Times { special, levels: known.get(&(params.log_n(), special)).map_or(&[], Vec::as_slice) }
 }

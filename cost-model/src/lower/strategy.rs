@@ -53,7 +53,7 @@ pub(super) fn plan(links: &[Link], shape: &StepShape<'_>, strategy: Strategy) ->
     }
     let mut babies = vec![Vec::new(); shape.inputs];
     let (mut giants, mut used) = (BitSet::new(shape.slots), BitSet::new(shape.inputs * shape.slots));
-    for [_, giant, input, baby] in diagonals.iter().map(Diagonal::parts) {
+    for [_, giant, input, baby] in diagonals.iter().map(|d| d.parts()) {
         giants.insert(giant as usize);
         used.insert(input as usize * shape.slots + baby as usize);
     }
@@ -85,7 +85,7 @@ impl Diagonal {
         Self(parts.into_iter().fold(0, |word, part| word << 16 | u64::from(part)))
     }
 
-    fn parts(&self) -> [u32; 4] {
+    fn parts(self) -> [u32; 4] {
         [48, 32, 16, 0].map(|shift| u32::from((self.0 >> shift) as u16))
     }
 }

@@ -1,6 +1,6 @@
 //! Row-major and multiplexed layouts of feature maps.
 
-use striae_spaces::{Shape, TypedGraph};
+use striae_spaces::{Node, Shape, TypedGraph};
 
 use crate::CostError;
 
@@ -20,10 +20,11 @@ impl Grid {
     /// so that the gaps of the last pixels stay inside the grid.
     pub fn fit(graph: &TypedGraph, gaps: &[usize], slots: usize) -> Result<Self, CostError> {
         let extent = |side: fn((usize, usize)) -> usize| {
-            graph.nodes().iter().zip(gaps).map(|(node, gap)| side(node.shape.spatial()) * gap).max().unwrap_or(1)
+            let of_node = |(node, gap): (&Node, &usize)| side(node.shape.spatial()).saturating_mul(*gap);
+            graph.nodes().iter().zip(gaps).map(of_node).max().unwrap_or(1)
         };
         let (rows, pitch) = (extent(|s| s.0), extent(|s| s.1));
-        let block = (rows * pitch).next_power_of_two();
+        let block = rows.checked_mul(pitch).and_then(usize::checked_next_power_of_two).unwrap_or(usize::MAX);
         if block > slots {
             let log_n = slots.ilog2() + 1;
             return Err(CostError::MapTooLarge { shape: graph.input_shape(), block, log_n, slots });
@@ -129,9 +130,12 @@ impl MapLayout {
         self.gap() as i64 * (i64::from(dy) * self.grid.pitch as i64 + i64::from(dx))
     }
 
-    /// Layout after a stride, before any channel is multiplexed into the new gap.
+    /// Layout after a stride, before any channel is multiplexed into the new gap. A single pixel has no neighbours for a
+    /// stride to move apart.
+    #[must_use]
     pub fn strided(&self, shape: Shape, stride: usize) -> Self {
         let mut layout = self.clone();
+        let stride = if (self.height, self.width) == (1, 1) { 1 } else { stride };
         if stride > 1 {
             layout.gaps.push(Gap { unit: self.gap(), side: stride, filled: false });
         }
@@ -141,6 +145,7 @@ impl MapLayout {
     }
 
     /// Fills gaps, oldest first, as long as that saves ciphertexts.
+    #[must_use]
     pub fn filled(mut self) -> Self {
         for i in 0..self.gaps.len() {
             if self.gaps[i].filled {
@@ -154,5 +159,104 @@ impl MapLayout {
             }
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use striae_spaces::{Conv2d, GraphBuilder, Op};
+
+    use super::*;
+
+    /// Convolutions of these strides on a map, in a ciphertext of these slots: the grid and the gap at each node.
+    fn grid(side: usize, strides: &[usize], slots: usize) -> Result<Grid, CostError> {
+        let mut builder = GraphBuilder::new(Shape::map(1, side, side)).unwrap();
+        let mut gaps = vec![1];
+        for &stride in strides {
+            builder.then(Op::Conv2d(Conv2d { stride, ..Conv2d::dense(1, 3) })).unwrap();
+            gaps.push(gaps[gaps.len() - 1] * stride);
+        }
+        Grid::fit(&builder.build().unwrap(), &gaps, slots)
+    }
+
+    fn elements(layout: &MapLayout) -> BTreeSet<(usize, usize)> {
+        let of_channel = |channel| {
+            let (ciphertext, first) = layout.channel_offset(channel, 0);
+            let pixels = (0..layout.height).flat_map(|y| (0..layout.width).map(move |x| (y, x)));
+            pixels.map(move |(y, x)| (ciphertext, first + layout.pixel_offset(y, x))).collect::<Vec<_>>()
+        };
+        (0..layout.channels).flat_map(of_channel).collect()
+    }
+
+    #[test]
+    fn a_side_that_strides_do_not_divide_is_rounded_up() {
+        // 28 / 8 = 3.5: four pixels of gap 8 need 32 slots.
+        assert_eq!(grid(28, &[2, 2, 2], 4096), Ok(Grid { slots: 4096, pitch: 32, block: 1024 }));
+        assert_eq!(grid(28, &[2], 4096), Ok(Grid { slots: 4096, pitch: 28, block: 1024 }));
+        assert_eq!(grid(32, &[2, 2], 16384).unwrap().blocks(), 16);
+    }
+
+    #[test]
+    fn a_map_larger_than_a_ciphertext_is_refused() {
+        let error = grid(64, &[1], 2048).unwrap_err();
+        let shape = Shape::map(1, 64, 64);
+        assert_eq!(error, CostError::MapTooLarge { shape, block: 4096, log_n: 12, slots: 2048 });
+        // Strides whose product no integer holds.
+        let huge = [255usize; 9].iter().fold(vec![1usize], |mut gaps, s| {
+            gaps.push(gaps[gaps.len() - 1].saturating_mul(*s));
+            gaps
+        });
+        let mut builder = GraphBuilder::new(Shape::map(1, 8, 8)).unwrap();
+        for _ in 0..9 {
+            builder.then(Op::Conv2d(Conv2d { stride: 255, ..Conv2d::dense(1, 1) })).unwrap();
+        }
+        let error = Grid::fit(&builder.build().unwrap(), &huge, 2048).unwrap_err();
+        assert!(matches!(error, CostError::MapTooLarge { block: usize::MAX, .. }));
+    }
+
+    #[test]
+    fn capacity_grows_with_filled_gaps_only() {
+        let grid = grid(28, &[2, 2], 4096).unwrap();
+        let image = MapLayout::input(grid, Shape::map(64, 28, 28), false);
+        assert_eq!((image.capacity(), image.ciphertexts(), image.gap()), (4, 16, 1));
+        let half = image.strided(Shape::map(64, 14, 14), 2);
+        assert_eq!((half.capacity(), half.ciphertexts(), half.gap()), (4, 16, 2));
+        let filled = half.filled();
+        assert_eq!((filled.capacity(), filled.ciphertexts(), filled.gap()), (16, 4, 2));
+        let quarter = filled.strided(Shape::map(64, 7, 7), 2);
+        assert_eq!((quarter.capacity(), quarter.gap()), (16, 4));
+        assert_eq!((quarter.clone().filled().capacity(), quarter.filled().ciphertexts()), (64, 1));
+    }
+
+    #[test]
+    fn gaps_stay_empty_where_filling_saves_nothing() {
+        let grid = grid(28, &[2], 4096).unwrap();
+        let image = MapLayout::input(grid, Shape::map(4, 28, 28), false);
+        let half = image.strided(Shape::map(4, 14, 14), 2);
+        assert_eq!(half.clone().filled(), half);
+    }
+
+    #[test]
+    fn a_replicated_image_has_a_ciphertext_for_each_channel() {
+        let image = MapLayout::input(grid(32, &[1], 16384).unwrap(), Shape::map(3, 32, 32), true);
+        assert_eq!((image.capacity(), image.ciphertexts()), (1, 3));
+        assert_eq!(image.channel_offset(2, 5), (2, 5 * 1024));
+    }
+
+    #[test]
+    fn elements_never_share_a_slot() {
+        let grid = grid(28, &[2, 2, 2], 4096).unwrap();
+        let mut layout = MapLayout::input(grid, Shape::map(5, 28, 28), false);
+        for (channels, side) in [(5, 28), (70, 14), (130, 7), (600, 4)] {
+            if side < 28 {
+                layout = layout.strided(Shape::map(channels, side, side), 2).filled();
+            }
+            let slots = elements(&layout);
+            assert_eq!(slots.len(), channels * side * side, "{channels}x{side}x{side}");
+            assert!(slots.iter().all(|(ct, slot)| *ct < layout.ciphertexts() && *slot < 4096));
+        }
+        assert_eq!(layout.capacity(), 256);
     }
 }
