@@ -169,16 +169,13 @@ mod tests {
     }
 
     /// Two StriaBlocks with a quarter of the channels in the middle, for N = 2^14: 32 channels of 14x14 in a ciphertext.
-    const STRIA: &str = "1x28x28: conv(128,k5,s2) bn quad \
-        conv(32,k1,g32,shifted8) bn conv(32,k5,cross,g32,interleaved) bn conv(128,k1,g32,interleaved) bn add(n3) quad \
-        conv(32,k1,g32,shifted8) bn conv(32,k5,cross,g32,interleaved) bn conv(128,k1,g32,interleaved) bn add(n11) quad \
-        flatten linear(10,bias)";
+    const STRIA: &str = include_str!("../../examples/stria-blocks.txt");
 
     #[test]
     fn a_stria_network_needs_at_most_19_percent_of_the_internal_rotations_and_no_external_one() {
         let calibration = Calibration::generic();
         let mut lowerer = Lowerer::new(&calibration);
-        let net: TypedGraph = STRIA.parse().expect("notation");
+        let net: TypedGraph = STRIA.trim().parse().expect("notation");
         let counterpart = plain(&net).expect("blocks");
         let options = PlanOptions { fuse: Some(false), ..PlanOptions::default() };
         let stria = lowerer.plan(&net, &options).expect("fits");

@@ -321,4 +321,5 @@ fn long_and_hostile_text_stays_on_one_line() {
     }
     refused(dir.path(), &["cost", &long], &["notation"]);
     refused(dir.path(), &["cost", "evil\nname"], &["unknown network"]);
+    refused(dir.path(), &["train", SMALL, "--dataset", "\u{1b}[31m", "--out", "o"], &["\\u{1b}[31m"]);
 }

@@ -10,7 +10,8 @@ use striae_reports::view::{LayerView, NetworkView};
 pub(crate) fn layers(view: &NetworkView, program: &HeProgram) -> Table {
     let left = ["step", "computes", "packing", "strategy"].map(|h| (h, Side::Left));
     let right = ["ct in", "ct out", "int", "ext", "mix", "merge", "dense", "mult", "square", "level", "time", "share"];
-    let mut table = Table::new(left.into_iter().chain(right.map(|h| (h, Side::Right))));
+    let mut table = Table::new(left.into_iter().chain(right.map(|h| (h, Side::Right))))
+        .expendable(&["square", "packing", "merge", "ct in", "dense", "strategy", "mix"]);
     for (step, layer) in view.layers.iter().enumerate() {
         let mut row: Vec<Value> =
             [&layer.name, &layer.description, &layer.packing, &layer.strategy].map(|text| text.clone().into()).into();

@@ -74,9 +74,11 @@ impl Failure {
     }
 }
 
-/// The text on one line.
+/// The text on one line, with nothing in it that a terminal would obey.
 fn one_line(text: &impl Display) -> String {
-    text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    words.chars().map(shown).collect()
 }
 
 /// What the operating system said, without the path that `fs_err` adds to it.

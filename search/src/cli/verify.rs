@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
-use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions};
+use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Security};
 use striae_reports::table::{headline, layers, predictions};
 use striae_reports::view::{NetworkView, PredictionView};
 use striae_search::run::{load_data, picks_of};
@@ -67,6 +67,9 @@ pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome 
     let images: Vec<(Vec<f32>, u8)> = (0..count).map(|i| (test.image(i), test.labels()[i])).collect();
     let (mut views, mut all) = (Vec::new(), Vec::new());
     for subject in &subjects {
+        if subject.params.security() == Security::Insecure {
+            output.warn(format_args!("{}: INSECURE parameters, below 128 bits of security", subject.label));
+        }
         let (view, found) = check(subject, &images, &chosen.calibration, threads, &interrupt, output)?;
         output.note(format_args!("{}: {}", subject.label, check_line(&found)));
         views.push(view);

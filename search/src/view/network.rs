@@ -106,9 +106,9 @@ fn op_text(graph: &TypedGraph, node: NodeId) -> String {
 fn source(graph: &TypedGraph, program: &HeProgram, source: &Source) -> String {
     let op = |id| op_text(graph, id);
     match &source.op {
-        SourceOp::Conv(chain) => chain.iter().map(|&id| op(id)).collect::<Vec<_>>().join("·"),
+        SourceOp::Conv(chain) => chain.iter().map(|&id| op(id)).collect::<Vec<_>>().join(" · "),
         SourceOp::Dense { linear, pool: None } => op(*linear),
-        SourceOp::Dense { linear, pool: Some(pool) } => format!("{}·{}", op(*pool), op(*linear)),
+        SourceOp::Dense { linear, pool: Some(pool) } => format!("{} · {}", op(*pool), op(*linear)),
         // Value 0 is the image, value i + 1 the result of step i.
         SourceOp::Identity => match source.input.index().checked_sub(1) {
             Some(step) => program.steps[step].node.to_string(),
