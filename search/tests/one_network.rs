@@ -15,10 +15,11 @@ fn error(got: &[f64], expected: &[f64]) -> f64 {
 
 #[test]
 fn every_crate_computes_the_same_network() {
-    let graph: TypedGraph = "1x28x28: conv(16,k5,s2) bn quad conv(16,k1,g4,shifted4) bn conv(16,k3,cross,g4,interleaved) \
+    let graph: TypedGraph =
+        "1x28x28: conv(16,k5,s2) bn quad conv(16,k1,g4,shifted4) bn conv(16,k3,cross,g4,interleaved) \
                              bn conv(16,k1,g4,interleaved) bn add(n3) quad pool(2) flatten linear(10,bias)"
-        .parse()
-        .unwrap();
+            .parse()
+            .unwrap();
     let splits = load(DatasetName::Glyphs, None, 0.1, &SeedTree::new(3)).unwrap();
     let config = TrainConfig { epochs: 1, subset: Some(640), ..TrainConfig::default() };
     let trained = train(&graph, &splits, &config, None, &mut |_| ControlFlow::Continue(())).unwrap();

@@ -9,7 +9,7 @@ use serde_json::json;
 use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Security};
 use striae_reports::table::{headline, layers, predictions};
 use striae_reports::view::{NetworkView, PredictionView};
-use striae_search::run::{load_data, picks_of};
+use striae_search::run::{load_data, picks_of, record_verification};
 use striae_search::verify::{Verification, VerifyInput, verify};
 use striae_search::view;
 use striae_spaces::{TypedGraph, WeightStore};
@@ -24,7 +24,7 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 use super::search::{check_line, is_study};
-use super::study_files::StudyArgs;
+use super::study_files::{StudyArgs, StudyFiles};
 
 /// Share of the training images that is held out; it does not touch the test images.
 const VALIDATION: f64 = 0.1;
@@ -52,6 +52,8 @@ pub(crate) struct VerifyArgs {
 /// A network to check.
 struct Subject {
     label: String,
+    /// The study's trial, where the check goes back into the study's store.
+    trial: Option<u64>,
     graph: TypedGraph,
     weights: WeightStore,
     params: CkksParams,
@@ -60,7 +62,14 @@ struct Subject {
 
 /// Runs `striae verify`.
 pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome {
-    let (subjects, test) = if is_study(&args.target) { of_study(args)? } else { of_bundle(args)? };
+    let (subjects, test, study) = if is_study(&args.target) {
+        let files = files(args)?;
+        let (subjects, test) = of_study(&files)?;
+        (subjects, test, Some(files))
+    } else {
+        let (subjects, test) = of_bundle(args)?;
+        (subjects, test, None)
+    };
     let chosen = args.calibration.load(output)?;
     let interrupt = Interrupt::listen()?;
     let count = (args.images as usize).min(test.len());
@@ -72,6 +81,12 @@ pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome 
         }
         let (view, found) = check(subject, &images, &chosen.calibration, threads, &interrupt, output)?;
         output.note(format_args!("{}: {}", subject.label, check_line(&found)));
+        // A prediction is for one thread, so only such a check is the study's.
+        if let (Some(files), Some(trial), 1) = (&study, subject.trial, threads)
+            && found.images == count
+        {
+            record_verification(&files.open_store()?, files.study.name(), trial, &found)?;
+        }
         views.push(view);
         all.push(found);
         if interrupt.requested() {
@@ -85,19 +100,29 @@ pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome 
     Ok(if all.iter().all(Verification::passed) { Exit::Success } else { Exit::VerificationFailed })
 }
 
-fn of_study(args: &VerifyArgs) -> Result<(Vec<Subject>, Dataset), Failure> {
+fn files(args: &VerifyArgs) -> Result<StudyFiles, Failure> {
     let (study, store, data_dir) = (args.target.clone(), args.store.clone(), args.data_dir.clone());
-    let files = StudyArgs { study, store, data_dir }.open()?;
+    StudyArgs { study, store, data_dir }.open()
+}
+
+fn of_study(files: &StudyFiles) -> Result<(Vec<Subject>, Dataset), Failure> {
     let picks = picks_of(&files.open_store()?.load_study(files.study.name())?)?;
     if picks.is_empty() {
         let message = format!("{}: no network of the study is trained to the end yet", files.store.display());
         return Err(Failure::bad_input(message, "finish the study first: `striae search`"));
     }
     let subject = |pick: &striae_search::run::Pick| {
-        let (graph, weights) = load_pick(&files, pick)?;
+        let (graph, weights) = load_pick(files, pick)?;
         let params = pick.plan.params.parse()?;
         let accuracy = (Some(pick.validation_accuracy), pick.test_accuracy);
-        Ok(Subject { label: format!("trial {}", pick.trial), graph, weights, params, accuracy })
+        Ok(Subject {
+            label: format!("trial {}", pick.trial),
+            trial: Some(pick.trial),
+            graph,
+            weights,
+            params,
+            accuracy,
+        })
     };
     let subjects = picks.iter().map(subject).collect::<Result<_, Failure>>()?;
     Ok((subjects, load_data(&files.study)?.test))
@@ -109,7 +134,7 @@ fn of_bundle(args: &VerifyArgs) -> Result<(Vec<Subject>, Dataset), Failure> {
     let seed = SeedTree::new(manifest.data_seed);
     let test = load(manifest.dataset, args.data_dir.as_deref(), VALIDATION, &seed)?.test;
     let label = format!("{} trial {}", manifest.study, manifest.trial);
-    Ok((vec![Subject { label, graph, weights, params, accuracy: (None, None) }], test))
+    Ok((vec![Subject { label, trial: None, graph, weights, params, accuracy: (None, None) }], test))
 }
 
 fn check(
@@ -120,7 +145,7 @@ fn check(
     interrupt: &Interrupt,
     output: Output,
 ) -> Result<(NetworkView, Verification), Failure> {
-    let Subject { label, graph, weights, params, accuracy } = subject;
+    let Subject { label, graph, weights, params, accuracy, .. } = subject;
     let options = PlanOptions { params: Some(params.clone()), ..PlanOptions::default() };
     let plan: Plan = Lowerer::new(calibration).plan(graph, &options)?;
     let mut progress = Progress::new(output, images.len() as u64);

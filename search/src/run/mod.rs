@@ -12,6 +12,6 @@ mod trials;
 
 pub use context::{StudyRun, StudyRunOptions, load_data};
 pub use error::RunError;
-pub use picks::{Pick, picks_of};
+pub use picks::{Pick, picks_of, record_verification};
 pub use references::{ReferenceResult, references_of};
 pub use trials::{ACCURACY_KEY, ARCH_KEY, NETWORK_KEY, PLAN_KEY, baseline_name};

@@ -10,7 +10,7 @@ use striae_train::{ActivationRange, TrainEvent, evaluate, fold, train};
 use super::{NETWORK_KEY, RunError, StudyRun, context::read_attr};
 use crate::{
     History, Objective, SearchEvent, Stage, Trial,
-    storage::StoredStudy,
+    storage::{Store, StoredStudy},
     summary::PlanSummary,
     verify::{Verification, VerifyInput, verify},
 };
@@ -62,6 +62,24 @@ pub fn picks_of(stored: &StoredStudy) -> Result<Vec<Pick>, RunError> {
         accuracy.then(a.plan.latency_ms.total_cmp(&b.plan.latency_ms))
     });
     Ok(picks)
+}
+
+/// Replaces the encrypted check of a pick by a newer one. Fails while a search holds the store.
+pub fn record_verification(
+    store: &Store,
+    study: &str,
+    trial: u64,
+    verification: &Verification,
+) -> Result<(), RunError> {
+    let _lock = store.lock()?;
+    let stored = store.load_study(study)?;
+    let mut picks: Vec<Pick> = read_attr(&stored, PICKS_KEY)?.unwrap_or_default();
+    for pick in picks.iter_mut().filter(|p| p.trial == trial) {
+        pick.verification = Some(verification.clone());
+    }
+    let value =
+        serde_json::to_value(picks).map_err(|e| RunError::Attribute { key: PICKS_KEY, reason: e.to_string() })?;
+    Ok(store.set_study_attr(stored.id, PICKS_KEY, &value)?)
 }
 
 impl StudyRun<'_> {
