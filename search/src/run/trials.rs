@@ -30,6 +30,8 @@ pub const PLAN_KEY: &str = "plan";
 /// Trial attribute: validation accuracy after the short training.
 pub const ACCURACY_KEY: &str = "short_accuracy";
 
+/// Study attribute: seconds that all runs of its trials took.
+const ELAPSED_KEY: &str = "striae:elapsed_seconds";
 /// Trials that died this often are not tried again.
 const MAX_RETRIES: usize = 3;
 /// How long a thread waits before it looks again whether it can go on.
@@ -44,6 +46,8 @@ pub fn baseline_name(study: &str) -> String {
 struct Dispatcher<'s> {
     sampler: Box<dyn Sampler<Genotype> + Send + 's>,
     lowerer: Lowerer<'s>,
+    /// Time of earlier runs.
+    before: Duration,
     started: Instant,
     error: Option<RunError>,
     done: bool,
@@ -79,6 +83,7 @@ impl StudyRun<'_> {
         let dispatcher = Mutex::new(Dispatcher {
             sampler: config.build(&self.space, seed)?,
             lowerer: Lowerer::new(&self.options.calibration),
+            before: Duration::from_secs_f64(self.read_attr(&stored.name, ELAPSED_KEY)?.unwrap_or(0.0)),
             started: Instant::now(),
             error: None,
             done: false,
@@ -135,10 +140,12 @@ impl StudyRun<'_> {
                 }
                 continue;
             }
+            let elapsed = shared.before + shared.started.elapsed();
+            self.write_attr(stored, ELAPSED_KEY, &elapsed.as_secs_f64())?;
             let trials = self.store.trials(stored.id)?;
             let history = History::new(&trials);
             let number = history.next_proposal();
-            if let Some(reason) = self.reached(&trials, number, budget, shared.started) {
+            if let Some(reason) = self.reached(&trials, number, budget, elapsed) {
                 // Trials of other threads go on; only new proposals end.
                 shared.done = true;
                 self.emit(&SearchEvent::Stopped { reason });
@@ -164,11 +171,11 @@ impl StudyRun<'_> {
             .map_err(|e| RunError::ForeignTrial { number: trial.number, reason: e.to_string() })
     }
 
-    fn reached(&self, trials: &[Trial], next: u64, budget: u64, started: Instant) -> Option<StopReason> {
+    fn reached(&self, trials: &[Trial], next: u64, budget: u64, elapsed: Duration) -> Option<StopReason> {
         // Those begun, not those finished: which are finished depends on the threads.
         let trained = trials.iter().filter(|t| t.user_attrs.contains_key(ARCH_KEY)).count() as u64;
         let limits = crate::Budget { trials: budget, ..self.study.budget().clone() };
-        limits.reached(&Progress { trials: next, trained, elapsed: started.elapsed() })
+        limits.reached(&Progress { trials: next, trained, elapsed })
     }
 
     /// Assesses a candidate; gives it back if it is to be trained.
