@@ -11,5 +11,8 @@ pub use backend::{ClearBackend, ClearCiphertext, ClearClient, ClearLinear, Clear
 pub use circuit::{Circuit, CircuitError, StepTime, pack, reference, unpack};
 pub use error::HeError;
 pub use measure::{MeasureEvent, Measurement, PrimitiveOp, measure};
+pub use rns::serial::{
+    CiphertextGroup, Content, FileKind, Fingerprint, GroupLabel, KeyId, SerialError, read_params, write_params,
+};
 pub use rns::{RnsBackend, RnsCiphertext, RnsClient, RnsEncryptor, RnsLinear, RnsPlain, Seed, Simd};
 pub use session::{Inference, Session, SessionError, SetupTime};

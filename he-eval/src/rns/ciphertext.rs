@@ -28,6 +28,16 @@ impl RnsCiphertext {
         Limbs::contiguous(&self.parts[i], n)
     }
 
+    /// Rescalings left.
+    pub fn level(&self) -> usize {
+        self.level
+    }
+
+    /// Factor between slots and polynomial.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
     /// Bytes of both polynomials.
     pub fn bytes(&self) -> usize {
         8 * (self.parts[0].len() + self.parts[1].len())

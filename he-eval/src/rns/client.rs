@@ -11,6 +11,7 @@ use crate::backend::HeClient;
 use super::ciphertext::{RnsCiphertext, check_level, encode};
 use super::context::Context;
 use super::keys::{PublicKey, SecretKey, lift, mask_with};
+use super::serial::Identity;
 use super::{parallel, sampling, simd};
 
 /// Owner of a secret key.
@@ -18,6 +19,7 @@ pub struct RnsClient {
     pub(crate) ctx: Arc<Context>,
     pub(crate) secret: SecretKey,
     pub(crate) rng: Mutex<ChaCha20Rng>,
+    pub(crate) identity: Identity,
 }
 
 impl RnsClient {

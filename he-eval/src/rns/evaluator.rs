@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use rand::RngExt;
 use striae_cost_model::{CkksParams, LinearPlan, OpCounts};
 
 use crate::backend::{HeBackend, Tally, check_scales};
@@ -14,15 +15,17 @@ use super::context::Context;
 use super::keys::{EvaluationKeys, RotationKey, SecretKey};
 use super::keyswitch::{Addend, Digits, ExtendedPair};
 use super::linear::{RnsLinear, encode_linear, linear};
+use super::serial::{Fingerprint, Identity, KeyId};
 use super::simd::{self, Simd};
 use super::{parallel, sampling};
 
 /// Evaluation keys and everything derived from the parameters; no secret.
 pub struct RnsBackend {
-    params: CkksParams,
+    pub(crate) params: CkksParams,
     pub(crate) ctx: Arc<Context>,
     pub(crate) keys: EvaluationKeys,
     pub(crate) tally: Tally,
+    pub(crate) identity: Identity,
 }
 
 impl RnsBackend {
@@ -37,8 +40,9 @@ impl RnsBackend {
         let mut rng = seed.rng()?;
         let secret = SecretKey::generate(&ctx, &mut rng);
         let keys = EvaluationKeys::generate(&ctx, &secret, rotations, &mut rng)?;
-        let client = RnsClient { ctx: Arc::clone(&ctx), secret, rng: Mutex::new(sampling::child(&mut rng)) };
-        Ok((client, Self { params: params.clone(), ctx, keys, tally: Tally::default() }))
+        let identity = Identity { fingerprint: Fingerprint::of(params)?, key: KeyId(rng.random()) };
+        let client = RnsClient { ctx: Arc::clone(&ctx), secret, rng: Mutex::new(sampling::child(&mut rng)), identity };
+        Ok((client, Self { params: params.clone(), ctx, keys, tally: Tally::default(), identity }))
     }
 
     /// The instruction set the kernels use.

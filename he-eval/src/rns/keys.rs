@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
 
@@ -27,8 +28,18 @@ impl SecretKey {
     pub(crate) fn generate(ctx: &Context, rng: &mut ChaCha20Rng) -> Self {
         let mut coefficients = Zeroizing::new(vec![0; ctx.n]);
         sampling::ternary(rng, &mut coefficients);
+        Self::from_coefficients(ctx, coefficients)
+    }
+
+    /// The secret with these ternary coefficients.
+    pub(crate) fn from_coefficients(ctx: &Context, coefficients: Zeroizing<Vec<i64>>) -> Self {
         let values = lift_everywhere(ctx, &coefficients);
         Self { coefficients, values }
+    }
+
+    /// The ternary coefficients.
+    pub(crate) fn coefficients(&self) -> &[i64] {
+        &self.coefficients
     }
 
     /// The transform modulo the prime with index i.
@@ -115,19 +126,37 @@ fn interleave(pair: &[Vec<u64>; 2], digit: usize, digits: usize, limb: &mut [u64
 pub(crate) struct SwitchKey {
     data: Vec<u64>,
     limb_words: usize,
+    mask_seed: [u8; 32],
+}
+
+/// A key-switching key without its uniform halves a, which [`SwitchKey::expand`] draws from their seed.
+pub(crate) struct SeededKey {
+    /// Public. Nothing but a is drawn from it: whoever knew the errors as well could solve for the secret.
+    pub(crate) mask_seed: [u8; 32],
+    /// The polynomials b, limb after limb and in each limb digit after digit.
+    pub(crate) bodies: Vec<u64>,
+}
+
+/// The generator of the uniform halves modulo the prime with index i; the limbs are independent streams.
+fn masks(mask_seed: [u8; 32], i: usize) -> ChaCha20Rng {
+    let mut rng = ChaCha20Rng::from_seed(mask_seed);
+    rng.set_stream(i as u64);
+    rng
 }
 
 impl SwitchKey {
     /// From the secret with transform `from` to the one with coefficients `to`.
     fn generate(ctx: &Context, from: &dyn Fn(usize) -> Zeroizing<Vec<u64>>, to: &[i64], mut rng: ChaCha20Rng) -> Self {
         let n = ctx.n;
-        let digits = ctx.q_count.div_ceil(ctx.p_count);
+        let digits = Self::digits(ctx);
+        let mask_seed: [u8; 32] = rng.random();
         let limb_words = 2 * digits * n;
         let mut errors = Zeroizing::new(vec![0; digits * n]);
         sampling::error(&mut rng, &mut errors);
         let mut data = vec![0; ctx.tables.len() * limb_words];
         for (i, limb) in data.chunks_exact_mut(limb_words).enumerate() {
             let m = &ctx.tables[i].modulus;
+            let mut rng = masks(mask_seed, i);
             let mut target = Zeroizing::new(vec![0; n]);
             lift(ctx, i, to, &mut target);
             let mut pair = [vec![0; n], vec![0; n]];
@@ -142,7 +171,42 @@ impl SwitchKey {
                 interleave(&pair, d, digits, limb);
             }
         }
-        Self { data, limb_words }
+        Self { data, limb_words, mask_seed }
+    }
+
+    /// The key with its uniform halves drawn again.
+    pub(crate) fn expand(ctx: &Context, key: &SeededKey) -> Self {
+        let (n, digits) = (ctx.n, Self::digits(ctx));
+        let limb_words = 2 * digits * n;
+        let mut data = vec![0; ctx.tables.len() * limb_words];
+        parallel::each_limb(limb_words, &mut data, |i, limb| {
+            let mut rng = masks(key.mask_seed, i);
+            let mut pair = [vec![0; n], vec![0; n]];
+            for d in 0..digits {
+                pair[0].copy_from_slice(&key.bodies[(i * digits + d) * n..][..n]);
+                sampling::uniform(&mut rng, ctx.tables[i].modulus.value(), &mut pair[1]);
+                interleave(&pair, d, digits, limb);
+            }
+        });
+        Self { data, limb_words, mask_seed: key.mask_seed }
+    }
+
+    /// Digits of a key.
+    pub(crate) fn digits(ctx: &Context) -> usize {
+        ctx.q_count.div_ceil(ctx.p_count)
+    }
+
+    /// Seed of the uniform halves.
+    pub(crate) fn mask_seed(&self) -> &[u8; 32] {
+        &self.mask_seed
+    }
+
+    /// The polynomial b of a digit modulo the prime with index i.
+    pub(crate) fn body(&self, i: usize, digit: usize, out: &mut [u64]) {
+        let block_words = self.limb_words / out.len() * KEY_BLOCK;
+        for (own, block) in out.chunks_exact_mut(KEY_BLOCK).zip(self.limb(i).chunks_exact(block_words)) {
+            own.copy_from_slice(&block[2 * digit * KEY_BLOCK..][..KEY_BLOCK]);
+        }
     }
 
     /// The pairs of all digits modulo the prime with index i.
@@ -195,6 +259,15 @@ impl EvaluationKeys {
         };
         let relinearisation = SwitchKey::generate(ctx, &squared, &secret.coefficients, sampling::child(rng));
         Ok(Self { relinearisation, rotations: keys.into_iter().collect() })
+    }
+
+    /// From their parts.
+    pub(crate) fn from_keys(ctx: &Context, relinearisation: SwitchKey, rotations: Vec<(u32, SwitchKey)>) -> Self {
+        let rotation = |(rotation, key)| {
+            let automorphism = Automorphism::new(galois_element(rotation, ctx.n), ctx.n);
+            (rotation, RotationKey { key, automorphism })
+        };
+        Self { relinearisation, rotations: rotations.into_iter().map(rotation).collect() }
     }
 
     /// The key of a rotation.

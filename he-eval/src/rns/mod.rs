@@ -2,7 +2,7 @@
 //!
 //! From the bottom up: arithmetic modulo one prime (`modulus`, `primes`, `ntt`, kernels in `simd`), conversions between
 //! bases (`basis`), slots (`encoder`, `automorphism`), randomness and keys (`sampling`, `keys`), key switching
-//! (`keyswitch`), the two roles (`client`, `evaluator`) and linear operators (`linear`). Polynomials are kept transformed,
+//! (`keyswitch`), the two roles (`client`, `evaluator`), linear operators (`linear`) and files (`serial`). Polynomials are kept transformed,
 //! limb after limb, in words below their prime.
 
 mod automorphism;
@@ -22,6 +22,7 @@ mod pool;
 mod primes;
 mod probe;
 mod sampling;
+pub(crate) mod serial;
 mod simd;
 
 pub use ciphertext::{RnsCiphertext, RnsPlain};

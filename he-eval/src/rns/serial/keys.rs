@@ -1,0 +1,146 @@
+//! Secret keys and evaluation keys.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+
+use striae_cost_model::CkksParams;
+use zeroize::Zeroizing;
+
+use crate::backend::Tally;
+use crate::rns::context::Context;
+use crate::rns::keys::{EvaluationKeys, SecretKey, SeededKey, SwitchKey};
+use crate::rns::simd::Simd;
+use crate::{HeError, RnsBackend, RnsClient, Seed};
+
+use super::header::{Expected, FileKind, Fingerprint, Header, Identity, KeyId};
+use super::stream::{Reader, Writer, residue_bytes};
+use super::{SerialError, stream};
+
+fn context(params: &CkksParams) -> Result<Arc<Context>, HeError> {
+    Context::new(params.log_n(), params.log_q(), params.log_p(), Simd::detect()).map(Arc::new)
+}
+
+fn expected(kind: FileKind, params: &CkksParams) -> Result<Expected, SerialError> {
+    Ok(Expected { kind, fingerprint: Some(Fingerprint::of(params)?), key: None })
+}
+
+impl RnsClient {
+    /// Which key pair this is.
+    pub fn key_id(&self) -> KeyId {
+        self.identity.key
+    }
+
+    /// Writes the secret key, in the clear: whoever can read the file can decrypt.
+    pub fn write_secret_key(&self, out: &mut dyn Write) -> Result<(), SerialError> {
+        // A coefficient -1, 0 or 1 is kept as 0, 1 or 2.
+        let bytes = Zeroizing::new(self.secret.coefficients().iter().map(|&c| (c + 1) as u8).collect::<Vec<_>>());
+        let header = Header { kind: FileKind::SecretKey, identity: self.identity, payload: bytes.len() as u64 };
+        stream::write(out, &header, |writer| writer.bytes(&bytes))
+    }
+
+    /// Reads a secret key from a file of `len` bytes. New encryptions take their randomness from the operating system.
+    pub fn read_secret_key(params: &CkksParams, input: &mut dyn Read, len: u64) -> Result<Self, SerialError> {
+        let n = 1usize << params.log_n();
+        let (coefficients, identity) =
+            stream::read(input, len, &expected(FileKind::SecretKey, params)?, |reader, identity| {
+                const FIELD: &str = "secret key";
+                reader.require(FIELD, n as u64)?;
+                let mut bytes = Zeroizing::new(vec![0; n]);
+                reader.bytes(FIELD, &mut bytes)?;
+                if bytes.iter().any(|&b| b > 2) {
+                    return Err(SerialError::value(FIELD, &"not ternary", "coefficients of -1, 0 and 1"));
+                }
+                let coefficients: Vec<i64> = bytes.iter().map(|&b| i64::from(b) - 1).collect();
+                Ok((Zeroizing::new(coefficients), identity))
+            })?;
+        let ctx = context(params)?;
+        let secret = SecretKey::from_coefficients(&ctx, coefficients);
+        Ok(Self { ctx, secret, rng: Mutex::new(Seed::Entropy.rng()?), identity })
+    }
+}
+
+impl RnsBackend {
+    /// Which key pair the keys are of.
+    pub fn key_id(&self) -> KeyId {
+        self.identity.key
+    }
+
+    /// Writes the evaluation keys.
+    pub fn write_evaluation_keys(&self, out: &mut dyn Write) -> Result<(), SerialError> {
+        let keys = &self.keys;
+        let rotations = keys.rotations().count();
+        let payload = 4 + KEY_SEED + body_bytes(&self.ctx) + rotations as u64 * (4 + KEY_SEED + body_bytes(&self.ctx));
+        let header = Header { kind: FileKind::EvaluationKeys, identity: self.identity, payload };
+        stream::write(out, &header, |writer| {
+            writer.number(rotations)?;
+            write_key(&self.ctx, writer, &keys.relinearisation)?;
+            for rotation in keys.rotations() {
+                writer.number(rotation as usize)?;
+                write_key(&self.ctx, writer, &keys.rotation(rotation)?.key)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads evaluation keys from a file of `len` bytes.
+    pub fn read_evaluation_keys(params: &CkksParams, input: &mut dyn Read, len: u64) -> Result<Self, SerialError> {
+        stream::read(input, len, &expected(FileKind::EvaluationKeys, params)?, |reader, identity| {
+            let ctx = context(params)?;
+            let keys = read_keys(&ctx, reader)?;
+            Ok(Self::from_parts(params.clone(), ctx, keys, identity))
+        })
+    }
+
+    fn from_parts(params: CkksParams, ctx: Arc<Context>, keys: EvaluationKeys, identity: Identity) -> Self {
+        Self { params, ctx, keys, tally: Tally::default(), identity }
+    }
+}
+
+/// Bytes of the seed of a key's uniform halves.
+const KEY_SEED: u64 = 32;
+
+/// Bytes of the other halves.
+fn body_bytes(ctx: &Context) -> u64 {
+    let per_coefficient: usize = ctx.tables.iter().map(|t| residue_bytes(t.modulus.value())).sum();
+    (per_coefficient * SwitchKey::digits(ctx) * ctx.n) as u64
+}
+
+fn write_key(ctx: &Context, writer: &mut Writer<'_>, key: &SwitchKey) -> Result<(), SerialError> {
+    writer.bytes(key.mask_seed())?;
+    let mut body = vec![0; ctx.n];
+    for (i, table) in ctx.tables.iter().enumerate() {
+        for digit in 0..SwitchKey::digits(ctx) {
+            key.body(i, digit, &mut body);
+            writer.residues(table.modulus.value(), &body)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_key(ctx: &Context, reader: &mut Reader<'_>, field: &'static str) -> Result<SwitchKey, SerialError> {
+    reader.require(field, KEY_SEED + body_bytes(ctx))?;
+    let mask_seed = reader.array(field)?;
+    let limb_words = SwitchKey::digits(ctx) * ctx.n;
+    let mut bodies = vec![0; ctx.tables.len() * limb_words];
+    for (table, limb) in ctx.tables.iter().zip(bodies.chunks_exact_mut(limb_words)) {
+        reader.residues(field, table.modulus.value(), limb)?;
+    }
+    Ok(SwitchKey::expand(ctx, &SeededKey { mask_seed, bodies }))
+}
+
+fn read_keys(ctx: &Context, reader: &mut Reader<'_>) -> Result<EvaluationKeys, SerialError> {
+    const FIELD: &str = "rotation";
+    let count = reader.number("number of rotations")?;
+    let relinearisation = read_key(ctx, reader, "relinearisation key")?;
+    let mut rotations = Vec::new();
+    let mut least = 1;
+    for _ in 0..count {
+        let rotation = reader.number(FIELD)?;
+        if rotation < least || rotation as usize >= ctx.slots() {
+            return Err(SerialError::value(FIELD, &rotation, format!("ascending rotations in 1..{}", ctx.slots())));
+        }
+        least = rotation + 1;
+        rotations.push((rotation, read_key(ctx, reader, "rotation key")?));
+    }
+    Ok(EvaluationKeys::from_keys(ctx, relinearisation, rotations))
+}
