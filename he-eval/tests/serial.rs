@@ -1,6 +1,5 @@
 //! Files of keys and ciphertexts: what was written is read back, and everything else is refused without a panic.
 
-use std::fmt::Debug;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -251,7 +250,7 @@ fn values_are_checked() {
     refused(group(49, &[255; 5]), "ciphertext: residue 0");
 }
 
-fn kind() -> impl Strategy<Value = FileKind> + Debug {
+fn kind() -> impl Strategy<Value = FileKind> {
     prop::sample::select(KINDS.to_vec())
 }
 

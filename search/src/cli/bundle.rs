@@ -1,4 +1,4 @@
-//! Exported bundles: what is in the folder, written by `striae export` and read by `striae verify`.
+//! Exported bundles: what is in the folder, written by `striae export`, read by `striae verify` and by both roles.
 
 use std::path::Path;
 
@@ -61,6 +61,15 @@ pub(crate) struct Bundle {
 impl Bundle {
     /// Reads a folder.
     pub(crate) fn load(folder: &Path) -> Result<Self, Failure> {
+        let (manifest, graph) = Self::load_network(folder)?;
+        let path = folder.join(WEIGHTS);
+        let weights = WeightStore::load(&path)?;
+        weights.check(&graph).map_err(|e| Failure::from(e).in_file(&path))?;
+        Ok(Self { manifest, graph, weights })
+    }
+
+    /// Reads a folder but for the weights, which a client does not have.
+    pub(crate) fn load_network(folder: &Path) -> Result<(Manifest, TypedGraph), Failure> {
         let path = folder.join(MANIFEST);
         let text = read_text(&path).map_err(|e| e.hint("give the folder that `striae export` wrote"))?;
         let bad = |e: serde_json::Error| {
@@ -74,9 +83,6 @@ impl Bundle {
         let manifest: Manifest = serde_json::from_str(&text).map_err(bad)?;
         let path = folder.join(BUNDLE_FILE);
         let graph = TypedGraph::from_json(&read_text(&path)?).map_err(|e| Failure::from(e).in_file(&path))?;
-        let path = folder.join(WEIGHTS);
-        let weights = WeightStore::load(&path)?;
-        weights.check(&graph).map_err(|e| Failure::from(e).in_file(&path))?;
-        Ok(Self { manifest, graph, weights })
+        Ok((manifest, graph))
     }
 }

@@ -15,6 +15,7 @@ mod library_errors;
 mod output;
 mod progress;
 mod report;
+mod roles;
 mod search;
 mod space;
 mod study_files;
@@ -78,6 +79,14 @@ enum Command {
     Report(report::ReportArgs),
     /// Write a trained network as a bundle
     Export(export::ExportArgs),
+    /// Client: make a secret key, and the keys a server needs for a bundle
+    Keygen(roles::KeygenArgs),
+    /// Client: encrypt an image
+    Encrypt(roles::EncryptArgs),
+    /// Server: run a bundle on an encrypted image, without any secret
+    Infer(roles::InferArgs),
+    /// Client: decrypt a result
+    Decrypt(roles::DecryptArgs),
 }
 
 /// Reads the arguments and runs the command.
@@ -120,6 +129,10 @@ fn run(cli: Cli) -> Outcome {
         Command::Verify(args) => verify::run(&args, threads.unwrap_or(1).into(), output),
         Command::Report(args) => report::run(&args, output),
         Command::Export(args) => export::run(&args, output),
+        Command::Keygen(args) => roles::keygen(&args, output),
+        Command::Encrypt(args) => roles::encrypt(&args, output),
+        Command::Infer(args) => roles::infer(&args, output),
+        Command::Decrypt(args) => roles::decrypt(&args, output),
     }
 }
 

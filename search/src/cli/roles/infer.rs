@@ -1,0 +1,88 @@
+//! `striae infer`: the server's part, which sees neither the image nor the result.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::json;
+use striae_he_eval::{CiphertextGroup, Circuit, Content, FileKind, RnsBackend};
+
+use super::files::{Target, read, refuse_secret};
+use super::network::Network;
+use crate::cli::bundle::Bundle;
+use crate::cli::exit::Exit;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::output::Output;
+
+#[derive(Args, Debug)]
+pub(crate) struct InferArgs {
+    /// Folder that `striae export` wrote
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// Evaluation keys that `striae keygen` wrote; a secret key is refused
+    #[arg(long, value_name = "FILE")]
+    keys: PathBuf,
+    /// Encrypted image that `striae encrypt` wrote
+    #[arg(long = "in", value_name = "FILE")]
+    input: PathBuf,
+    /// Encrypted result to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Replace an existing file of ciphertexts
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs `striae infer`.
+pub(crate) fn run(args: &InferArgs, output: Output) -> Outcome {
+    refuse_secret(&args.keys)?;
+    refuse_secret(&args.input)?;
+    let target = Target { path: &args.out, kind: FileKind::Ciphertexts, force: args.force };
+    target.check()?;
+    let Bundle { manifest, graph, weights } = Bundle::load(&args.bundle)?;
+    let network = Network::lower(manifest, graph, output).map_err(|e| e.in_file(&args.bundle))?;
+    let backend = read(&args.keys, |file, len| RnsBackend::read_evaluation_keys(&network.params, file, len))?;
+    check_rotations(args, &network, &backend)?;
+    let label = network.label(Content::Image);
+    let input = read(&args.input, |file, len| backend.read_ciphertexts(&label, file, len))?.ciphertexts;
+    network.check(Content::Image, &input, &args.input)?;
+    let circuit = Circuit::compile(&backend, network.program.clone(), &network.graph, &weights)?;
+    check_scale(args, &input, circuit.input_scale())?;
+    let start = Instant::now();
+    let (ciphertexts, _) = circuit.run(&backend, input)?;
+    let latency = start.elapsed();
+    let group = CiphertextGroup { label: network.label(Content::Result), ciphertexts };
+    target.write(|out| backend.write_ciphertexts(&group, out))?.publish()?;
+    if output.json {
+        output.value(&json!({ "result": args.out, "latency_ms": latency.as_secs_f64() * 1e3 }))?;
+    } else {
+        output.line(format_args!("encrypted result: {}", args.out.display()))?;
+        output.note(format_args!("evaluated in {:.1} ms", latency.as_secs_f64() * 1e3));
+    }
+    Ok(Exit::Success)
+}
+
+/// The evaluation would find a missing key too, but late and without the file's name.
+fn check_rotations(args: &InferArgs, network: &Network, backend: &RnsBackend) -> Result<(), Failure> {
+    let there: Vec<u32> = backend.rotations().collect();
+    let needed = network.program.rotations();
+    match needed.iter().find(|&&r| r != 0 && there.binary_search(&r).is_err()) {
+        None => Ok(()),
+        Some(rotation) => {
+            let message = format!("{}: rotation: the key of {rotation} is missing", args.keys.display());
+            Err(Failure::bad_input(message, "make keys for this bundle with this version of striae: `striae keygen`"))
+        }
+    }
+}
+
+/// A result at another scale would be read as other values.
+fn check_scale(args: &InferArgs, input: &[striae_he_eval::RnsCiphertext], expected: f64) -> Result<(), Failure> {
+    match input.iter().find(|ct| ct.scale() != expected) {
+        None => Ok(()),
+        Some(ct) => {
+            let path = args.input.display();
+            let message = format!("{path}: scale: is {:e}, the network needs {expected:e}", ct.scale());
+            Err(Failure::bad_input(message, "encrypt the image again with this bundle"))
+        }
+    }
+}
