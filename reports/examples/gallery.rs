@@ -1,5 +1,5 @@
 //! Draws every figure and page from made-up values into a folder, to look at after changing a layout:
-//! `cargo run --release -p striae-reports --example gallery -- /tmp/gallery`.
+//! `cargo run --release -p striae-reports --example gallery -- DIR`.
 
 #[path = "../tests/sample/mod.rs"]
 mod sample;
