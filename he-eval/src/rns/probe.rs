@@ -156,27 +156,29 @@ impl Probe {
         });
     }
 
-    /// Product with a rotation key and permutation, as inside a linear step; its digits are there already.
+    /// Products with rotation keys and permutations, as inside a linear step: limb by limb, where the digits of a limb are
+    /// there already and serve every rotation.
     fn rotation_hoisted(&self) -> Result<f64, HeError> {
         let (ctx, level) = (&*self.backend.ctx, self.level);
-        let key = self.backend.keys.rotation(self.next)?;
+        let keys = (1..=KEYS).map(|r| self.backend.keys.rotation(r)).collect::<Result<Vec<_>, _>>()?;
         let digits = Digits::new(ctx, level, self.ct.part(1, ctx.n));
         let words = Digits::limb_words(ctx, level);
         let mut made = ctx.pool.take(ctx.extended_limbs(level) * words);
         parallel::each_limb(words, &mut made, |t, out| {
             black_box(digits.limb(ctx, t, out));
         });
-        let mut out = ctx.pool.take(ctx.extended_limbs(level) * 5 * ctx.n);
+        let operands = (3 + 2 * keys.len()) * ctx.n;
+        let mut out = ctx.pool.take(ctx.extended_limbs(level) * operands);
         let start = Instant::now();
-        parallel::each_limb(5 * ctx.n, &mut out, |t, out| {
+        parallel::each_limb(operands, &mut out, |t, out| {
             let digits: Vec<&[u64]> =
                 made[t * words..][..words].chunks_exact(ctx.n + PADDING).map(|d| &d[..ctx.n]).collect();
-            self.rotate_limb(key, t, &digits, out);
+            keys.iter().enumerate().for_each(|(place, key)| self.rotate_limb(key, place, t, &digits, out));
         });
-        Ok(start.elapsed().as_secs_f64())
+        Ok(start.elapsed().as_secs_f64() / keys.len() as f64)
     }
 
-    fn rotate_limb(&self, key: &RotationKey, t: usize, digits: &[&[u64]], out: &mut [u64]) {
+    fn rotate_limb(&self, key: &RotationKey, place: usize, t: usize, digits: &[&[u64]], out: &mut [u64]) {
         let (ctx, level) = (&*self.backend.ctx, self.level);
         let (switched, rest) = out.split_at_mut(2 * ctx.n);
         let ((u0, u1), (turned, tiled)) = (switched.split_at_mut(ctx.n), rest.split_at_mut(ctx.n));
@@ -185,7 +187,7 @@ impl Probe {
         let auto = &key.automorphism;
         for (c, u) in [u0, u1].into_iter().enumerate() {
             simd::permute(ctx.simd, &auto.map, &auto.lanes, u, turned);
-            simd::tile_operand(turned, c, 1, tiled);
+            simd::tile_operand(turned, 2 * place + c, KEYS as usize, tiled);
         }
     }
 
