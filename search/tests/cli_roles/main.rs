@@ -1,6 +1,9 @@
 //! Client and server by file, through the binary: the decrypted class is that of the network in the clear, the server does
 //! without the secret key, and every wrong or damaged file is refused with nothing written.
 
+#[cfg(target_os = "linux")]
+mod trace;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
