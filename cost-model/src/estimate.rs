@@ -40,7 +40,7 @@ pub struct MemoryEstimate {
     pub weights: Bytes,
     /// Evaluation keys.
     pub keys: Bytes,
-    /// Ciphertexts of the largest step: inputs, rotated inputs, outputs.
+    /// Ciphertexts of the largest step: inputs, rotated inputs, partial sums, outputs.
     pub ciphertexts: Bytes,
 }
 
@@ -117,13 +117,16 @@ fn memory(program: &HeProgram, counts: &[OpCounts], params: &CkksParams) -> Memo
             StepKind::Linear(linear) => {
                 let level = linear.level;
                 let in_q = counts.plain_mults - counts.plain_mults_extended;
-                let word_bytes = 8u64 << params.log_n();
-                let limbs = level as u64 + 1;
-                let bias = linear.plan.outputs as u64 * (output.level as u64 + 1);
-                weights += counts.plain_mults_extended * params.diagonal_bytes(level);
-                weights += (in_q * limbs + bias) * word_bytes;
-                let extended = 2 * params.diagonal_bytes(level);
-                counts.rotations_hoisted * extended + linear.plan.inputs as u64 * params.ciphertext_bytes(level)
+                let outputs = linear.plan.outputs as u64;
+                weights += counts.plain_mults_extended * params.diagonal_bytes(level, true)
+                    + in_q * params.diagonal_bytes(level, false)
+                    + outputs * params.ciphertext_bytes(output.level) / 2;
+                // Rotated inputs are held one limb at a time, partial sums in all limbs.
+                let limbs = level as u64 + 1 + params.log_p().len() as u64;
+                let sums = outputs + counts.giant_steps;
+                let rotated = linear.plan.inputs as u64 + counts.rotations_hoisted;
+                let polynomial = 8u64 << params.log_n();
+                2 * polynomial * (rotated + limbs * sums) + linear.plan.inputs as u64 * params.ciphertext_bytes(level)
             }
             StepKind::Square { .. } | StepKind::WindowSum { .. } => 3 * params.ciphertext_bytes(output.level + 1),
         };

@@ -16,6 +16,8 @@ const MAX_LOG_QP_128: [(u32, u32); 7] = [(10, 27), (11, 54), (12, 109), (13, 218
 
 /// Largest prime the evaluator accepts, in bits.
 pub(crate) const MAX_PRIME_BITS: u32 = 50;
+/// Bytes that a word of an encoded diagonal takes at least.
+const LEAST_WORD_BYTES: u64 = 4;
 
 /// Bits of log2(QP) that 128-bit security allows at ring degree `2^log_n`; `None` outside the table.
 pub fn max_log_qp(log_n: u32) -> Option<u32> {
@@ -107,10 +109,13 @@ impl CkksParams {
         2 * (level as u64 + 1) * (8u64 << self.literal.log_n)
     }
 
-    /// Bytes of one encoded diagonal at `level`, over the limbs of Q and P. The vectors are real, so half of the transformed
-    /// polynomial repeats the other half and only one is kept.
-    pub fn diagonal_bytes(&self, level: usize) -> u64 {
-        (level as u64 + 1 + self.literal.log_p.len() as u64) * (4u64 << self.literal.log_n)
+    /// Bytes of one encoded diagonal at `level`, over the limbs of Q and, if `extended`, of P. The vectors are real, so half
+    /// of the transformed polynomial repeats the other half and only one is kept, each word in the whole bytes its prime needs.
+    pub fn diagonal_bytes(&self, level: usize, extended: bool) -> u64 {
+        let special = if extended { &self.literal.log_p[..] } else { &[] };
+        let word = |&bits: &u32| u64::from(bits.div_ceil(8)).max(LEAST_WORD_BYTES);
+        let words: u64 = self.literal.log_q[..=level].iter().chain(special).map(word).sum();
+        words << (self.literal.log_n - 1)
     }
 
     /// Bytes of one key-switching key.

@@ -10,7 +10,7 @@ use super::modulus::{Modulus, Shoup};
 use super::ntt::NttTables;
 use super::pool::Pool;
 use super::primes::PrimeChain;
-use super::simd::Simd;
+use super::simd::{Simd, Tiling};
 
 /// Ring degrees the backend implements.
 pub(crate) const LOG_N: std::ops::RangeInclusive<u32> = 11..=16;
@@ -97,6 +97,17 @@ impl Context {
     /// The prime of limb t of a polynomial in QP at `level`.
     pub(crate) fn modulus(&self, level: usize, t: usize) -> &Modulus {
         &self.tables[self.prime_of_limb(level, t)].modulus
+    }
+
+    /// Whether transformed plaintexts repeat themselves mirrored, so that half of each is stored.
+    #[expect(clippy::unused_self, reason = "depends on the ring once there is more than one")]
+    pub(crate) const fn mirrored(&self) -> bool {
+        true
+    }
+
+    /// How encoded diagonals are stored in limb t of a polynomial in QP at `level`.
+    pub(crate) fn tiling(&self, level: usize, t: usize) -> Tiling {
+        Tiling::new(self.mirrored(), self.tables[self.prime_of_limb(level, t)].modulus.value())
     }
 
     /// log2 of the product of the primes up to `level`.

@@ -16,7 +16,7 @@ use super::keys::RotationKey;
 use super::keyswitch::{Addend, Digits, ExtendedPair};
 use super::linear::{IndexedTerms, RnsLinear};
 use super::parallel;
-use super::simd::{self, PADDING};
+use super::simd::{self, PADDING, Tiling};
 
 /// Rotation keys the probe cycles through.
 const KEYS: u32 = 8;
@@ -71,7 +71,8 @@ impl Product {
     fn new(backend: &RnsBackend, level: usize, extended: bool, cold: bool, values: &[f64]) -> Result<Self, HeError> {
         let limbs = if extended { backend.ctx.extended_limbs(level) } else { level + 1 };
         let operands = usize::from(INPUTS) * KEYS as usize;
-        let bytes_per_output = operands * limbs * backend.ctx.n * 4;
+        let diagonal = |t: usize| Tiling::count(backend.ctx.n) * backend.ctx.tiling(level, t).bytes();
+        let bytes_per_output = operands * (0..limbs).map(diagonal).sum::<usize>();
         let outputs = if cold { (COLD_BYTES / bytes_per_output).clamp(2, 64) } else { WARM_OUTPUTS };
         let plan = plan(outputs, INPUTS, extended);
         let scale = 2f64.powi(backend.params().log_scale() as i32);
@@ -185,9 +186,10 @@ impl Probe {
         simd::key_dot(ctx.simd, ctx.modulus(level, t), digits, key.key.limb(ctx.prime_of_limb(level, t)), u0, u1);
         Addend::TimesP(self.ct.part(0, ctx.n)).add_to(ctx, level, t, u0);
         let auto = &key.automorphism;
+        let tiling = ctx.tiling(level, t);
         for (c, u) in [u0, u1].into_iter().enumerate() {
             simd::permute(ctx.simd, &auto.map, &auto.lanes, u, turned);
-            simd::tile_operand(turned, 2 * place + c, KEYS as usize, tiled);
+            tiling.spread(turned, 2 * place + c, KEYS as usize, tiled);
         }
     }
 

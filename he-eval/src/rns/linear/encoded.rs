@@ -7,27 +7,26 @@ use crate::backend::CheckedPlan;
 use crate::rns::ciphertext::{check_level, lift_coefficients};
 use crate::rns::context::Context;
 use crate::rns::parallel;
-use crate::rns::simd::TILE;
+use crate::rns::simd::Tiling;
 
 /// Diagonals encoded in one batch: bounds the memory of their coefficients.
 const BATCH: usize = 32;
 
 /// The encoded diagonals of a plan.
 ///
-/// Of every transformed diagonal the first half is kept (see `ntt`), cut into tiles: per limb tile after tile, in each
-/// tile term after term.
+/// Transformed, packed and cut into tiles (see `simd::dot`): per limb tile after tile, in each tile term after term.
 #[derive(Clone, Debug)]
 pub struct RnsLinear {
     pub(super) level: usize,
     pub(super) scale: f64,
     /// Fingerprint of the plan.
     pub(super) plan: u64,
-    pub(super) limbs: Vec<Vec<u64>>,
+    pub(super) limbs: Vec<Vec<u8>>,
 }
 
 impl RnsLinear {
     /// Diagonals of limb t.
-    pub(crate) fn limb(&self, t: usize) -> &[u64] {
+    pub(crate) fn limb(&self, t: usize) -> &[u8] {
         &self.limbs[t]
     }
 
@@ -38,7 +37,7 @@ impl RnsLinear {
 
     /// Bytes of all diagonals.
     pub fn bytes(&self) -> usize {
-        8 * self.limbs.iter().map(Vec::len).sum::<usize>()
+        self.limbs.iter().map(Vec::len).sum()
     }
 }
 
@@ -89,8 +88,8 @@ pub(crate) fn encode_linear(
     });
     let counts = places.each_ref().map(|p| p.iter().flatten().count());
     let limb_count = if counts[1] > 0 { ctx.extended_limbs(level) } else { level + 1 };
-    let half = ctx.n / 2;
-    let mut limbs: Vec<Vec<u64>> = (0..limb_count).map(|t| vec![0; counts[usize::from(t > level)] * half]).collect();
+    let limb_bytes = |t: usize| counts[usize::from(t > level)] * Tiling::count(ctx.n) * ctx.tiling(level, t).bytes();
+    let mut limbs: Vec<Vec<u8>> = (0..limb_count).map(|t| vec![0; limb_bytes(t)]).collect();
     let log_q = ctx.log_modulus(level);
     for start in (0..plan.terms.len()).step_by(BATCH) {
         let batch = BATCH.min(plan.terms.len() - start);
@@ -100,15 +99,40 @@ pub(crate) fn encode_linear(
             ctx.encoder.encode(&slots, scale, level, log_q)
         })?;
         parallel::each(&mut limbs, |t, limb| {
-            let special = usize::from(t > level);
+            let (special, tiling) = (usize::from(t > level), ctx.tiling(level, t));
             let mut values = ctx.pool.take(ctx.n);
             for (k, coefficients) in coefficients.iter().enumerate() {
                 let Some(place) = places[special][start + k] else { continue };
                 lift_coefficients(ctx, ctx.prime_of_limb(level, t), coefficients, &mut values);
-                let tiles = values[..half].chunks_exact(TILE).zip(limb.chunks_exact_mut(counts[special] * TILE));
-                tiles.for_each(|(from, tile)| tile[place * TILE..][..TILE].copy_from_slice(from));
+                for (tile, out) in limb.chunks_exact_mut(counts[special] * tiling.bytes()).enumerate() {
+                    tiling.pack(&values, tile, &mut out[place * tiling.bytes()..][..tiling.bytes()]);
+                }
             }
         });
     }
     Ok(RnsLinear { level, scale, plan: checked.fingerprint(), limbs })
+}
+
+#[cfg(test)]
+mod tests {
+    use striae_cost_model::{CkksParams, Term};
+
+    use super::*;
+    use crate::backend::HeBackend;
+    use crate::rns::{RnsBackend, Seed};
+
+    #[test]
+    fn bytes_are_those_of_the_cost_model() {
+        let params: CkksParams = "N=2^11 Q=36,26,33 P=46 scale=2^26 insecure".parse().unwrap();
+        let (_, backend) = RnsBackend::keygen(&params, &[1], Seed::Fixed(0)).unwrap();
+        let plan = |babies: Vec<u32>| {
+            let term = |baby| Term { output: 0, giant: 0, input: 0, baby };
+            let terms = (0..babies.len() as u16).map(term).collect();
+            LinearPlan { inputs: 1, outputs: 1, babies: vec![babies], giants: vec![0], terms, folds: vec![] }
+        };
+        for (babies, extended) in [(vec![1], true), (vec![0], false)] {
+            let encoded = backend.encode_linear(&plan(babies), 2, 1e6, &|_, slots| slots.fill(0.5)).unwrap();
+            assert_eq!(encoded.bytes() as u64, params.diagonal_bytes(2, extended));
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::rns::keys::RotationKey;
 use crate::rns::keyswitch::{Addend, Digits, ExtendedPair};
 use crate::rns::parallel;
 use crate::rns::pool::Poly;
-use crate::rns::simd::{self, OPERAND_TILE, TILE};
+use crate::rns::simd::{self, OPERAND_TILE};
 
 use super::encoded::{Operand, RnsLinear, limb_terms};
 
@@ -48,24 +48,24 @@ impl IndexedTerms {
         &self,
         ctx: &Context,
         (level, t): (usize, usize),
-        diagonals: &[u64],
+        diagonals: &[u8],
         operands: &[u64],
         out: &mut [u64],
     ) {
-        let m = ctx.modulus(level, t);
-        let words = TILE * self.sums.iter().map(Vec::len).sum::<usize>();
-        let plains = diagonals.chunks_exact(words.max(1));
+        let (m, tiling) = (ctx.modulus(level, t), ctx.tiling(level, t));
+        let bytes = tiling.bytes() * self.sums.iter().map(Vec::len).sum::<usize>();
+        let plains = diagonals.chunks_exact(bytes.max(1));
         let operands = operands.chunks_exact((OPERAND_TILE * self.operands.len()).max(1));
         // Tiled like the operands, so that they are written as one stream, not as four per sum.
         let mut tiled = ctx.pool.take(out.len());
         let tiles = tiled.chunks_exact_mut(OPERAND_TILE * self.sums.len());
         for ((plains, operands), tile) in plains.zip(operands).zip(tiles) {
             for (sum, out) in self.sums.iter().zip(tile.chunks_exact_mut(OPERAND_TILE)) {
-                simd::dot_mirrored(ctx.simd, m, sum, plains, operands, out);
+                simd::dot(ctx.simd, m, tiling, sum, plains, operands, out);
             }
         }
         for (place, out) in out.chunks_exact_mut(ctx.n).enumerate() {
-            simd::untile_operand(&tiled, place, self.sums.len(), out);
+            tiling.gather(&tiled, place, self.sums.len(), out);
         }
     }
 }
@@ -155,7 +155,7 @@ impl Run<'_> {
     /// Makes the operands of limb t, tiled.
     fn make_operands(&self, t: usize, wanted: &[Operand], buffer: &mut [u64]) {
         let (ctx, n, level) = (self.ctx, self.ctx.n, self.weights.level);
-        let (m, prime) = (ctx.modulus(level, t), ctx.prime_of_limb(level, t));
+        let (m, prime, tiling) = (ctx.modulus(level, t), ctx.prime_of_limb(level, t), ctx.tiling(level, t));
         let mut scratch = ctx.pool.take(Digits::limb_words(ctx, level) + 3 * n);
         let (digit_words, rest) = scratch.split_at_mut(Digits::limb_words(ctx, level));
         let (switched, turned) = rest.split_at_mut(2 * n);
@@ -166,13 +166,13 @@ impl Run<'_> {
             for (k, operand) in wanted.iter().enumerate() {
                 match *operand {
                     Operand::Plain(i) if i == input => {
-                        (0..2).for_each(|c| simd::tile_operand(part(c), 2 * k + c, wanted.len(), buffer));
+                        (0..2).for_each(|c| tiling.spread(part(c), 2 * k + c, wanted.len(), buffer));
                     }
                     Operand::TimesP(i) if i == input => {
                         for c in 0..2 {
                             turned.copy_from_slice(part(c));
                             simd::scale_add(ctx.simd, m, turned, ctx.p_mod_q[t], 0);
-                            simd::tile_operand(turned, 2 * k + c, wanted.len(), buffer);
+                            tiling.spread(turned, 2 * k + c, wanted.len(), buffer);
                         }
                     }
                     Operand::Rotated(i, r) if i == input => {
@@ -182,7 +182,7 @@ impl Run<'_> {
                         Addend::TimesP(self.inputs[i].part(0, n)).add_to(ctx, level, t, u0);
                         for (c, u) in [u0, u1].into_iter().enumerate() {
                             simd::permute(ctx.simd, &key.automorphism.map, &key.automorphism.lanes, u, turned);
-                            simd::tile_operand(turned, 2 * k + c, wanted.len(), buffer);
+                            tiling.spread(turned, 2 * k + c, wanted.len(), buffer);
                         }
                     }
                     Operand::Plain(_) | Operand::TimesP(_) | Operand::Rotated(..) => {}

@@ -8,26 +8,25 @@
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_add_pd, _mm512_and_si512, _mm512_cvtepu64_pd, _mm512_cvttpd_epu64,
     _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_sub_epi64, _mm512_maskz_abs_epi64,
-    _mm512_min_epu64, _mm512_movepi64_mask, _mm512_mul_pd, _mm512_permutexvar_epi64, _mm512_set_epi64,
-    _mm512_set1_epi64, _mm512_set1_pd, _mm512_setzero_pd, _mm512_setzero_si512, _mm512_srli_epi64, _mm512_storeu_si512,
-    _mm512_sub_epi64,
+    _mm512_min_epu64, _mm512_movepi64_mask, _mm512_mul_pd, _mm512_permutexvar_epi64, _mm512_set1_epi64, _mm512_set1_pd,
+    _mm512_setzero_pd, _mm512_setzero_si512, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64,
 };
 
 use crate::rns::modulus::{Modulus, RADIX_BITS, Shoup};
 use crate::rns::ntt::NttTables;
 
 use super::ifma_ntt;
-use super::{KEY_BLOCK, LANES, TILE};
+use super::{KEY_BLOCK, LANES};
 
 /// Eight words.
 pub(super) type V = __m512i;
-type Row = [u64; LANES];
+pub(super) type Row = [u64; LANES];
 
 /// Products that may be added to a lane sum between two folds.
-const FOLD: usize = 8;
+pub(super) const FOLD: usize = 8;
 /// Vectors handled together, so that one bounds check serves several loads.
 const UNROLL: usize = KEY_BLOCK / LANES;
-type Rows = [Row; UNROLL];
+pub(super) type Rows = [Row; UNROLL];
 
 #[expect(unsafe_code, reason = "unaligned load of exactly one row")]
 #[target_feature(enable = "avx512f")]
@@ -70,7 +69,7 @@ pub(super) fn mul_lazy(x: V, w: V, ws: V, neg_p: V, mask: V) -> V {
 
 /// A modulus broadcast to vectors.
 #[derive(Clone, Copy)]
-struct Broadcast {
+pub(super) struct Broadcast {
     p: V,
     twice: V,
     neg_p: V,
@@ -82,7 +81,7 @@ struct Broadcast {
 impl Broadcast {
     #[target_feature(enable = "avx512f")]
     #[inline]
-    fn new(m: &Modulus) -> Self {
+    pub(super) fn new(m: &Modulus) -> Self {
         let p = m.value();
         Self {
             p: splat(p),
@@ -111,7 +110,7 @@ impl Broadcast {
     /// low + 2^52 high, reduced; high + carry below 2^52.
     #[target_feature(enable = "avx512f,avx512ifma")]
     #[inline]
-    fn reduce(&self, low: V, high: V) -> V {
+    pub(super) fn reduce(&self, low: V, high: V) -> V {
         let high = _mm512_add_epi64(high, _mm512_srli_epi64::<RADIX_BITS>(low));
         let a = mul_lazy(high, self.radix[0], self.radix[1], self.neg_p, self.mask);
         let b = mul_lazy(_mm512_and_si512(low, self.mask), self.one[0], self.one[1], self.neg_p, self.mask);
@@ -121,7 +120,7 @@ impl Broadcast {
     /// Moves the carry of the low sum up and brings the high sum below 2p again.
     #[target_feature(enable = "avx512f")]
     #[inline]
-    fn fold(&self, low: &mut V, high: &mut V) {
+    pub(super) fn fold(&self, low: &mut V, high: &mut V) {
         let carried = _mm512_add_epi64(*high, _mm512_srli_epi64::<RADIX_BITS>(*low));
         *low = _mm512_and_si512(*low, self.mask);
         *high = once(carried, self.twice);
@@ -131,7 +130,7 @@ impl Broadcast {
 /// (low, high) += a b.
 #[target_feature(enable = "avx512f,avx512ifma")]
 #[inline]
-fn multiply_add(low: &mut V, high: &mut V, a: V, b: V) {
+pub(super) fn multiply_add(low: &mut V, high: &mut V, a: V, b: V) {
     *low = _mm512_madd52lo_epu64(*low, a, b);
     *high = _mm512_madd52hi_epu64(*high, a, b);
 }
@@ -142,11 +141,11 @@ fn splat_shoup(s: Shoup) -> [V; 2] {
     [splat(s.w), splat(s.ws)]
 }
 
-fn rows(x: &[u64]) -> &[Row] {
+pub(super) fn rows(x: &[u64]) -> &[Row] {
     x.as_chunks::<LANES>().0
 }
 
-fn rows_mut(x: &mut [u64]) -> &mut [Row] {
+pub(super) fn rows_mut(x: &mut [u64]) -> &mut [Row] {
     x.as_chunks_mut::<LANES>().0
 }
 
@@ -309,42 +308,5 @@ pub(super) fn permute_add(m: &Modulus, map: &[u32], lanes: &[Row; LANES], x: &[u
         let moved = _mm512_permutexvar_epi64(order, load(&x[entry as usize / LANES]));
         let sum = _mm512_add_epi64(load(out), moved);
         store(out, once(sum, p));
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
-pub(super) fn dot_mirrored(m: &Modulus, terms: &[(u32, u32)], plains: &[u64], operands: &[u64], out: &mut [u64]) {
-    /// Vectors of a tile: two pairs of mirrored vectors keep sixteen lane sums in registers.
-    const WIDE: usize = TILE / LANES;
-    let b = Broadcast::new(m);
-    let reversed = _mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7);
-    let plains: &[[Row; WIDE]] = rows(plains).as_chunks().0;
-    let operands: &[[[[Row; WIDE]; 2]; 2]] = rows(operands).as_chunks().0.as_chunks().0.as_chunks().0;
-    // By vector: components 0 and 1 near the tile's own place, then at the mirrored one; each a low and a high sum.
-    let mut sums = [[[_mm512_setzero_si512(); 2]; 4]; WIDE];
-    for (i, &(plain, operand)) in terms.iter().enumerate() {
-        if i > 0 && i % FOLD == 0 {
-            sums.as_flattened_mut().iter_mut().for_each(|[low, high]| b.fold(low, high));
-        }
-        let (plain, operand) = (&plains[plain as usize], &operands[operand as usize]);
-        for k in 0..WIDE {
-            let pt = load(&plain[k]);
-            let mirrored = _mm512_permutexvar_epi64(reversed, pt);
-            for c in 0..2 {
-                let [near, far] = &operand[c];
-                let [low, high] = &mut sums[k][c];
-                multiply_add(low, high, pt, load(&near[k]));
-                let [low, high] = &mut sums[k][2 + c];
-                multiply_add(low, high, mirrored, load(&far[WIDE - 1 - k]));
-            }
-        }
-    }
-    let out: &mut [[[Row; WIDE]; 2]] = rows_mut(out).as_chunks_mut().0.as_chunks_mut().0;
-    for (c, [near, far]) in out.iter_mut().enumerate() {
-        for k in 0..WIDE {
-            let ([low, high], [far_low, far_high]) = (sums[k][c], sums[k][2 + c]);
-            store(&mut near[k], b.reduce(low, high));
-            store(&mut far[WIDE - 1 - k], b.reduce(far_low, far_high));
-        }
     }
 }

@@ -4,11 +4,16 @@
 //! one. All slices hold whole vectors (a multiple of [`LANES`] words), residues are reduced unless a function says
 //! otherwise, and sums of products are accumulated as two 52-bit halves without reducing in between.
 
+mod dot;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 #[cfg(target_arch = "x86_64")]
+mod ifma_dot;
+#[cfg(target_arch = "x86_64")]
 mod ifma_ntt;
 mod portable;
+
+pub(crate) use dot::{OPERAND_TILE, Tiling, dot};
 
 use super::modulus::{Modulus, Shoup};
 use super::ntt::NttTables;
@@ -20,11 +25,6 @@ pub(crate) const KEY_BLOCK: usize = 4 * LANES;
 /// Words left free between polynomials that are read side by side: at a distance of a power of two they would all fall
 /// into the same few sets of the caches.
 pub(crate) const PADDING: usize = 9 * LANES;
-/// Words of one term in one tile of a mirrored dot product.
-pub(crate) const TILE: usize = 2 * LANES;
-/// Words of one operand in a tile: two polynomials, at the tile's own place and at the mirrored one.
-pub(crate) const OPERAND_TILE: usize = 4 * TILE;
-
 /// The instruction set the kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Simd(Level);
@@ -46,12 +46,14 @@ impl Simd {
         Self::fastest()
     }
 
-    /// The best this CPU can do.
+    /// The best this CPU can do. No CPU has IFMA without the other features of the vector kernels.
     pub fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx512f")
             && std::arch::is_x86_feature_detected!("avx512ifma")
             && std::arch::is_x86_feature_detected!("avx512dq")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512vbmi")
         {
             return Self(Level::Ifma);
         }
@@ -118,33 +120,6 @@ kernels! {
     fn permute(map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
     /// out <- out + automorphism of x.
     fn permute_add(m: &Modulus, map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
-    /// One tile of a dot product of operands and mirrored plaintexts: what stands at place j of the tile is multiplied by
-    /// word j of the plaintext, and what stands at the mirrored place by the same word. `terms` are (place in `plains`,
-    /// place in `operands`), both of this tile; operands and result are laid out as [`tile_operand`] says.
-    fn dot_mirrored(m: &Modulus, terms: &[(u32, u32)], plains: &[u64], operands: &[u64], out: &mut [u64]);
-}
-
-/// Copies polynomial x to its place in a buffer that holds, tile after tile, operand after operand, of each both
-/// polynomials, of each the tile and its mirror image. `place` is 2 * operand + polynomial.
-pub(crate) fn tile_operand(x: &[u64], place: usize, operands: usize, buffer: &mut [u64]) {
-    let (low, high) = x.split_at(x.len() / 2);
-    let pieces = low.chunks_exact(TILE).zip(high.rchunks_exact(TILE));
-    for ((near, far), tile) in pieces.zip(buffer.chunks_exact_mut(operands * OPERAND_TILE)) {
-        let own = &mut tile[place * 2 * TILE..][..2 * TILE];
-        own[..TILE].copy_from_slice(near);
-        own[TILE..].copy_from_slice(far);
-    }
-}
-
-/// Undoes [`tile_operand`].
-pub(crate) fn untile_operand(buffer: &[u64], place: usize, operands: usize, x: &mut [u64]) {
-    let (low, high) = x.split_at_mut(x.len() / 2);
-    let pieces = low.chunks_exact_mut(TILE).zip(high.rchunks_exact_mut(TILE));
-    for ((near, far), tile) in pieces.zip(buffer.chunks_exact(operands * OPERAND_TILE)) {
-        let own = &tile[place * 2 * TILE..][..2 * TILE];
-        near.copy_from_slice(&own[..TILE]);
-        far.copy_from_slice(&own[TILE..]);
-    }
 }
 
 #[cfg(test)]

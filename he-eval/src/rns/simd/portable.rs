@@ -3,7 +3,7 @@
 use crate::rns::modulus::{Modulus, Shoup};
 use crate::rns::ntt::NttTables;
 
-use super::{KEY_BLOCK, LANES, OPERAND_TILE, TILE};
+use super::{KEY_BLOCK, LANES};
 
 /// Harvey's butterfly (x, y) <- (x + w y, x - w y) on values in [0, 4p).
 fn forward_butterfly(m: &Modulus, x: &mut u64, y: &mut u64, w: Shoup) {
@@ -143,18 +143,5 @@ pub(super) fn permute_add(m: &Modulus, map: &[u32], lanes: &[[u64; LANES]; LANES
         for (o, &lane) in o.iter_mut().zip(order) {
             *o = m.add(*o, block[lane as usize]);
         }
-    }
-}
-
-pub(super) fn dot_mirrored(m: &Modulus, terms: &[(u32, u32)], plains: &[u64], operands: &[u64], out: &mut [u64]) {
-    for (at, out) in out.iter_mut().enumerate() {
-        // Odd runs of a tile are mirror images.
-        let (k, mirrored) = (at % TILE, at / TILE % 2 == 1);
-        let j = if mirrored { TILE - 1 - k } else { k };
-        let product = |&(plain, operand): &(u32, u32)| {
-            let x = operands[operand as usize * OPERAND_TILE + at];
-            u128::from(x) * u128::from(plains[plain as usize * TILE + j])
-        };
-        *out = m.reduce_wide(terms.iter().map(product).sum());
     }
 }

@@ -89,15 +89,45 @@ proptest! {
         same(&state, |simd, x| overflow(simd, &refs, &inverses, &mut x[0]));
         let key: Vec<u64> = (0..2 * count).flat_map(|_| if seed % 2 == 0 { c.largest() } else { c.poly() }).collect();
         same(&state, |simd, x| { let (a, b) = two(x); key_dot(simd, &m, &refs, &key, a, b); });
-        let mut operands = vec![0; count * 2 * N];
-        for (i, x) in refs.iter().enumerate() {
-            tile_operand(x, 2 * i, count, &mut operands);
-            tile_operand(refs[0], 2 * i + 1, count, &mut operands);
-        }
-        let terms: Vec<(u32, u32)> = (0..count as u32).map(|i| (i, count as u32 - 1 - i)).collect();
-        for tile in [0, 1, N / 2 / TILE - 1] {
-            let operands = &operands[tile * count * OPERAND_TILE..];
-            same(&[vec![0; OPERAND_TILE]], |simd, x| dot_mirrored(simd, &m, &terms, &key, operands, &mut x[0]));
+    }
+}
+
+/// Both twins against the sum written out, for every width of words and both layouts.
+#[test]
+fn dot_products() {
+    for (bits, width) in [(20, 4), (32, 4), (33, 5), (40, 5), (48, 6), (50, 7)] {
+        for (mirrored, largest, count) in [(true, false, 5), (true, true, 40), (false, true, 17), (false, false, 33)] {
+            let mut c = Case::new(u64::from(bits), bits);
+            let tiling = Tiling::new(mirrored, c.m.value());
+            assert_eq!(tiling.bytes(), width * tiling.words());
+            let mut poly = || if largest { c.largest() } else { c.poly() };
+            let diagonals: Vec<Vec<u64>> = (0..count).map(|_| poly()).collect();
+            let operands: Vec<[Vec<u64>; 2]> = (0..count).map(|_| [poly(), poly()]).collect();
+            let mut spread = vec![0; 2 * N * count];
+            for (i, operand) in operands.iter().enumerate() {
+                (0..2).for_each(|part| tiling.spread(&operand[part], 2 * i + part, count, &mut spread));
+            }
+            let terms: Vec<(u32, u32)> = (0..count as u32).map(|i| (i, count as u32 - 1 - i)).collect();
+            let state = [vec![0; OPERAND_TILE * Tiling::count(N)]];
+            same(&state, |simd, x| {
+                let mut plains = vec![0; count * tiling.bytes()];
+                let tiles = x[0].chunks_exact_mut(OPERAND_TILE).zip(spread.chunks_exact(count * OPERAND_TILE));
+                for (tile, (out, operands)) in tiles.enumerate() {
+                    for (diagonal, out) in diagonals.iter().zip(plains.chunks_exact_mut(tiling.bytes())) {
+                        tiling.pack(diagonal, tile, out);
+                    }
+                    dot(simd, &c.m, tiling, &terms, &plains, operands, out);
+                }
+                for part in 0..2 {
+                    let mut sum = vec![0; N];
+                    tiling.gather(&x[0], part, 1, &mut sum);
+                    for (j, sum) in sum.iter().enumerate() {
+                        let stored = if mirrored { j.min(N - 1 - j) } else { j };
+                        let product = |i: usize| c.m.mul(diagonals[i][stored], operands[count - 1 - i][part][j]);
+                        assert_eq!((0..count).map(product).fold(0, |a, b| c.m.add(a, b)), *sum, "{tiling:?}, word {j}");
+                    }
+                }
+            });
         }
     }
 }

@@ -1,0 +1,125 @@
+//! AVX-512 twin of the dot products with encoded diagonals; see `dot` for what is computed and how it is laid out.
+
+use std::arch::x86_64::{
+    _mm512_maskz_loadu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_permutexvar_epi64, _mm512_set_epi64,
+    _mm512_setzero_si512,
+};
+
+use crate::rns::modulus::Modulus;
+
+use super::LANES;
+use super::dot::RUN;
+use super::ifma::{Broadcast, FOLD, Row, V, load, multiply_add, rows, rows_mut, store};
+
+/// Vectors of a run.
+const WIDE: usize = RUN / LANES;
+/// One operand or result in a tile: of each polynomial two runs.
+type Operand = [[[Row; WIDE]; 2]; 2];
+
+/// Turns eight packed words of `BYTES / 8` bytes into 64-bit lanes.
+#[derive(Clone, Copy)]
+struct Widen<const BYTES: usize> {
+    order: V,
+    /// Bytes of the lanes that words fill.
+    filled: u64,
+}
+
+impl<const BYTES: usize> Widen<BYTES> {
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn new() -> Self {
+        let width = BYTES / LANES;
+        let lane = |lane: usize| std::array::from_fn(|byte| (lane * width + byte % width) as u8);
+        let order: Row = std::array::from_fn(|l| u64::from_le_bytes(lane(l)));
+        let filled = u64::from_le_bytes([((1u32 << width) - 1) as u8; LANES]);
+        Self { order: load(&order), filled }
+    }
+
+    #[expect(unsafe_code, reason = "masked load of exactly the words' bytes")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    #[inline]
+    fn load(self, words: &[u8; BYTES]) -> V {
+        // SAFETY: the reference covers `BYTES` readable bytes, the mask lets no byte behind them be read, and the
+        // instruction needs no alignment.
+        let packed = unsafe { _mm512_maskz_loadu_epi8(u64::MAX >> (64 - BYTES), words.as_ptr().cast()) };
+        if BYTES == 64 { packed } else { _mm512_maskz_permutexvar_epi8(self.filled, self.order, packed) }
+    }
+}
+
+/// `(mirrored, width)` is the tiling.
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512bw,avx512vbmi")]
+pub(super) fn dot(
+    m: &Modulus,
+    tiling: (bool, usize),
+    terms: &[(u32, u32)],
+    plains: &[u8],
+    operands: &[u64],
+    out: &mut [u64],
+) {
+    match tiling {
+        (true, 4) => mirrored::<32>(m, terms, plains, operands, out),
+        (true, 5) => mirrored::<40>(m, terms, plains, operands, out),
+        (true, 6) => mirrored::<48>(m, terms, plains, operands, out),
+        (true, 7) => mirrored::<56>(m, terms, plains, operands, out),
+        (true, _) => mirrored::<64>(m, terms, plains, operands, out),
+        (false, 4) => full::<32>(m, terms, plains, operands, out),
+        (false, 5) => full::<40>(m, terms, plains, operands, out),
+        (false, 6) => full::<48>(m, terms, plains, operands, out),
+        (false, 7) => full::<56>(m, terms, plains, operands, out),
+        (false, _) => full::<64>(m, terms, plains, operands, out),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512bw,avx512vbmi")]
+fn mirrored<const BYTES: usize>(m: &Modulus, terms: &[(u32, u32)], plains: &[u8], operands: &[u64], out: &mut [u64]) {
+    let widen = Widen::<BYTES>::new();
+    let reversed = _mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    let plains: &[[[u8; BYTES]; WIDE]] = plains.as_chunks().0.as_chunks().0;
+    sums(m, terms, operands, out, |plain| {
+        let near = plains[plain].each_ref().map(|words| widen.load(words));
+        let far = [near[1], near[0]].map(|v| _mm512_permutexvar_epi64(reversed, v));
+        [near, far]
+    });
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512bw,avx512vbmi")]
+fn full<const BYTES: usize>(m: &Modulus, terms: &[(u32, u32)], plains: &[u8], operands: &[u64], out: &mut [u64]) {
+    let widen = Widen::<BYTES>::new();
+    let plains: &[[[[u8; BYTES]; WIDE]; 2]] = plains.as_chunks().0.as_chunks().0.as_chunks().0;
+    sums(m, terms, operands, out, |plain| {
+        plains[plain].each_ref().map(|run| run.each_ref().map(|words| widen.load(words)))
+    });
+}
+
+/// Sums the products; `plain(i)` gives the two runs of diagonal i.
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512bw,avx512vbmi")]
+#[inline]
+fn sums(m: &Modulus, terms: &[(u32, u32)], operands: &[u64], out: &mut [u64], plain: impl Fn(usize) -> [[V; WIDE]; 2]) {
+    let b = Broadcast::new(m);
+    let operands: &[Operand] = rows(operands).as_chunks().0.as_chunks().0.as_chunks().0;
+    // By polynomial, run and vector; each a low and a high sum.
+    let mut sums = [[[[_mm512_setzero_si512(); 2]; WIDE]; 2]; 2];
+    for (i, terms) in terms.chunks(FOLD).enumerate() {
+        if i > 0 {
+            sums.as_flattened_mut().as_flattened_mut().iter_mut().for_each(|[low, high]| b.fold(low, high));
+        }
+        for &(place, operand) in terms {
+            let plain = plain(place as usize);
+            let operand = &operands[operand as usize];
+            for c in 0..2 {
+                for run in 0..2 {
+                    for k in 0..WIDE {
+                        let [low, high] = &mut sums[c][run][k];
+                        multiply_add(low, high, plain[run][k], load(&operand[c][run][k]));
+                    }
+                }
+            }
+        }
+    }
+    let out: &mut [Operand] = rows_mut(out).as_chunks_mut().0.as_chunks_mut().0.as_chunks_mut().0;
+    for (out, sums) in
+        out.as_flattened_mut().as_flattened_mut().as_flattened_mut().iter_mut().zip(sums.as_flattened().as_flattened())
+    {
+        store(out, b.reduce(sums[0], sums[1]));
+    }
+}
