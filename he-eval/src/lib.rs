@@ -4,6 +4,7 @@ mod backend;
 mod circuit;
 mod error;
 mod measure;
+mod noise;
 mod rns;
 mod session;
 
@@ -11,6 +12,7 @@ pub use backend::{ClearBackend, ClearCiphertext, ClearClient, ClearLinear, Clear
 pub use circuit::{Circuit, CircuitError, StepTime, pack, reference, unpack};
 pub use error::HeError;
 pub use measure::{MeasureEvent, Measurement, PrimitiveOp, measure};
+pub use noise::ErrorEstimate;
 pub use rns::serial::{
     CiphertextGroup, Content, FileKind, Fingerprint, GroupLabel, KeyId, SerialError, read_params, write_params,
 };

@@ -34,3 +34,4 @@ pub use simd::Simd;
 
 pub(crate) use primes::PrimeChain;
 pub(crate) use probe::Probe;
+pub(crate) use sampling::{ERROR_VARIANCE, SECRET_VARIANCE};

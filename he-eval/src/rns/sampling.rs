@@ -12,6 +12,10 @@ use crate::HeError;
 
 /// Coins on each side of the centred binomial.
 const COINS: u32 = 21;
+/// Variance of an error coefficient.
+pub(crate) const ERROR_VARIANCE: f64 = COINS as f64 / 2.0;
+/// Variance of a coefficient of the secret.
+pub(crate) const SECRET_VARIANCE: f64 = 2.0 / 3.0;
 
 /// Where the randomness of keys and encryptions comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
