@@ -4,16 +4,16 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{folded, image, relative_error, rng, weights};
+use common::{folded, image, relative_error, rng};
 use striae_cost_model::{Calibration, Lowerer, PlanOptions, Security};
 use striae_he_eval::{RnsBackend, Seed, Session, reference};
-use striae_spaces::zoo;
+use striae_spaces::{WeightStore, zoo};
 
 #[test]
 fn strianet_mnist_agrees_with_the_clear() {
     let graph = folded(&zoo::build("strianet-mnist").unwrap());
     let mut rng = rng(3);
-    let store = weights(&graph, &mut rng);
+    let store = WeightStore::random(&graph, &mut rng);
     let calibration = Calibration::generic();
     let plan = Lowerer::new(&calibration).plan(&graph, &PlanOptions::default()).unwrap();
     assert_eq!((plan.params.log_n(), plan.params.security()), (13, Security::Bits128));

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use rand::{Rng, RngExt};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{Activation, Op, TypedGraph, WeightError};
@@ -64,6 +65,28 @@ pub struct WeightStore {
 }
 
 impl WeightStore {
+    /// Random parameters for `graph` that keep values near one through any depth: weights scaled by their fan-in, batch
+    /// norms that change little, quadratics close to a bent identity.
+    pub fn random(graph: &TypedGraph, rng: &mut impl Rng) -> Self {
+        let mut store = Self::default();
+        for ParamSpec { name, shape } in param_specs(graph) {
+            let len: usize = shape.iter().product();
+            let fan_in = shape[1..].iter().product::<usize>().max(1) as f32;
+            let bounds = match name.rsplit('.').next() {
+                Some("weight") => -1.0..1.0,
+                Some("bias" | "beta") => -0.2..0.2,
+                Some("gamma" | "var") => 0.9..1.1,
+                Some("a") => 0.1..0.3,
+                Some("b") => 0.3..0.7,
+                _ => -0.1..0.1,
+            };
+            let factor = if name.ends_with(".weight") { (3.0 / fan_in).sqrt() * 0.7 } else { 1.0 };
+            let data = (0..len).map(|_| factor * rng.random_range(bounds.clone())).collect();
+            store.insert(name, Tensor { shape, data });
+        }
+        store
+    }
+
     /// Adds or replaces a tensor.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use striae_spaces::{GraphBuilder, NodeId, Op, Tensor, TypedGraph, WeightStore, param_specs};
+use striae_spaces::{GraphBuilder, NodeId, Op, TypedGraph};
 
 pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -28,27 +28,6 @@ pub(crate) fn folded(graph: &TypedGraph) -> TypedGraph {
         map.push(builder.push(op, &inputs).unwrap());
     }
     builder.build().unwrap()
-}
-
-/// Weights that keep values near one: fan-in scaling, quadratics close to a bent identity.
-pub(crate) fn weights(graph: &TypedGraph, rng: &mut ChaCha8Rng) -> WeightStore {
-    let mut store = WeightStore::default();
-    for spec in param_specs(graph) {
-        let len: usize = spec.shape.iter().product();
-        let fan_in = spec.shape[1..].iter().product::<usize>().max(1) as f32;
-        let kind = spec.name.rsplit('.').next().unwrap();
-        let mut uniform = |low: f32, high: f32| -> Vec<f32> { (0..len).map(|_| rng.random_range(low..high)).collect() };
-        let data = match kind {
-            "weight" => uniform(-1.0, 1.0).iter().map(|w| w * (3.0 / fan_in).sqrt() * 0.7).collect(),
-            "bias" => uniform(-0.2, 0.2),
-            "a" => uniform(0.1, 0.3),
-            "b" => uniform(0.3, 0.7),
-            "c" => uniform(-0.1, 0.1),
-            other => panic!("unexpected parameter {other}"),
-        };
-        store.insert(spec.name, Tensor { shape: spec.shape, data });
-    }
-    store
 }
 
 /// A random image.

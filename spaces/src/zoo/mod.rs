@@ -14,10 +14,18 @@ use crate::{GraphError, TypedGraph};
 type Build = fn() -> Result<TypedGraph, GraphError>;
 
 /// Name, one line on where it is from, builder.
-const NETWORKS: [(&str, &str, Build); 6] = [
-    ("lenet-like", "SpENCNN (ICML 2023), Table 2: MNIST", spencnn::lenet_like),
-    ("vgg5", "SpENCNN (ICML 2023), Table 2: CIFAR-10; widths from its sub-block counts", spencnn::vgg5),
-    ("hefnet", "SpENCNN (ICML 2023), Table 2: CIFAR-10; widths derived from its rotation shares", spencnn::hefnet),
+const NETWORKS: [(&str, &str, Build); 10] = [
+    ("lenet-like", "SpENCNN (ICML 2023), Table 2: MNIST", || spencnn::lenet_like(1)),
+    ("lenet-like-g8", "SpENCNN (ICML 2023), Table 3: MNIST, G = 8, alpha at 2^13 slots", || spencnn::lenet_like(8)),
+    ("lenet-like-g32", "lenet-like with G = 32, alpha of 14x14 maps multiplexed in 2^13 slots", || {
+        spencnn::lenet_like(32)
+    }),
+    ("vgg5", "SpENCNN (ICML 2023), Table 2: CIFAR-10; widths from its sub-block counts", || spencnn::vgg5(1)),
+    ("vgg5-g8", "SpENCNN (ICML 2023), Table 3: CIFAR-10, G = 8, alpha at 2^13 slots", || spencnn::vgg5(8)),
+    ("hefnet", "SpENCNN (ICML 2023), Table 2: CIFAR-10; widths derived from its rotation shares", || {
+        spencnn::hefnet(1)
+    }),
+    ("hefnet-g8", "SpENCNN (ICML 2023), Table 3: CIFAR-10, G = 8, alpha at 2^13 slots", || spencnn::hefnet(8)),
     ("resnet20", "He et al. (CVPR 2016), section 4.2: CIFAR-10, option B shortcuts", resnet::resnet20),
     ("strianet-mnist", "StriaNet (SaTML 2026) scaled to 1x28x28 and 4096 slots", strianet::mnist),
     ("strianet-cifar10", "StriaNet (SaTML 2026) scaled to 3x32x32 and 16384 slots", strianet::cifar10),
