@@ -1,9 +1,9 @@
 //! CKKS backends, encrypted circuits and their measurement.
 
 mod backend;
+pub mod bench;
 mod circuit;
 mod error;
-mod measure;
 mod noise;
 mod rns;
 mod session;
@@ -11,7 +11,6 @@ mod session;
 pub use backend::{ClearBackend, ClearCiphertext, ClearClient, ClearLinear, ClearPlain, HeBackend, HeClient};
 pub use circuit::{Circuit, CircuitError, StepTime, pack, reference, unpack};
 pub use error::HeError;
-pub use measure::{MeasureEvent, Measurement, PrimitiveOp, measure};
 pub use noise::ErrorEstimate;
 pub use rns::serial::{
     CiphertextGroup, Content, FileKind, Fingerprint, GroupLabel, KeyId, SerialError, read_params, write_params,

@@ -1,13 +1,16 @@
 //! One run of a single primitive, timed, on data like that of a real program: keys and diagonals come from memory, since
 //! a program touches far more of them than a cache holds.
 
+mod rows;
+
 use std::hint::black_box;
 use std::time::Instant;
 
+use striae_cost_model::calibration::Primitive;
 use striae_cost_model::{CkksParams, LinearPlan, Term};
 
 use crate::backend::{CheckedPlan, HeBackend, HeClient};
-use crate::{HeError, PrimitiveOp, Seed};
+use crate::{HeError, Seed};
 
 use super::ciphertext::RnsCiphertext;
 use super::client::RnsClient;
@@ -18,12 +21,13 @@ use super::linear::{IndexedTerms, RnsLinear};
 use super::parallel;
 use super::simd::{self, PADDING, Tiling};
 
+pub(crate) use rows::{RowProbe, Unit};
+
 /// Rotation keys the probe cycles through.
 const KEYS: u32 = 8;
 /// Rotated inputs of the measured products: as many terms per sum as a small convolution has.
 const INPUTS: u16 = 3;
-/// Diagonals that stay in cache, and bytes of diagonals that do not.
-const WARM_OUTPUTS: usize = 1;
+/// Bytes of diagonals that no cache holds.
 const COLD_BYTES: usize = 64 << 20;
 
 /// Both roles and operands of every primitive at one level.
@@ -33,8 +37,8 @@ pub(crate) struct Probe {
     values: Vec<f64>,
     level: usize,
     ct: RnsCiphertext,
-    /// Diagonals in QP and Q, few and many.
-    products: [[Product; 2]; 2],
+    /// Multiplications in Q, and in QP.
+    products: [Product; 2],
     /// Rotation the next key switch uses.
     next: u32,
 }
@@ -68,12 +72,12 @@ fn plan(outputs: usize, inputs: u16, extended: bool) -> LinearPlan {
 }
 
 impl Product {
-    fn new(backend: &RnsBackend, level: usize, extended: bool, cold: bool, values: &[f64]) -> Result<Self, HeError> {
+    fn new(backend: &RnsBackend, level: usize, extended: bool, values: &[f64]) -> Result<Self, HeError> {
         let limbs = if extended { backend.ctx.extended_limbs(level) } else { level + 1 };
         let operands = usize::from(INPUTS) * KEYS as usize;
         let diagonal = |t: usize| Tiling::count(backend.ctx.n) * backend.ctx.tiling(level, t).bytes();
         let bytes_per_output = operands * (0..limbs).map(diagonal).sum::<usize>();
-        let outputs = if cold { (COLD_BYTES / bytes_per_output).clamp(2, 64) } else { WARM_OUTPUTS };
+        let outputs = (COLD_BYTES / bytes_per_output).clamp(2, 64);
         let plan = plan(outputs, INPUTS, extended);
         let scale = 2f64.powi(backend.params().log_scale() as i32);
         let fill = |_: usize, slots: &mut [f64]| slots.copy_from_slice(values);
@@ -81,6 +85,11 @@ impl Product {
         let checked = CheckedPlan::new(&plan, backend.ctx.slots())?;
         let terms = [false, true].map(|special| IndexedTerms::of_limb(&checked, special));
         Ok(Self { terms, weights, count: plan.terms.len(), operands })
+    }
+
+    /// Bytes of one diagonal.
+    fn diagonal_bytes(&self) -> f64 {
+        self.weights.bytes() as f64 / self.count as f64
     }
 
     /// Seconds per diagonal.
@@ -105,44 +114,42 @@ impl Probe {
         let (client, backend) = RnsBackend::keygen(params, &rotations, Seed::Fixed(0))?;
         let values: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
         let ct = client.encrypt(&values, level, 2f64.powi(params.log_scale() as i32))?;
-        let product = |extended, cold| Product::new(&backend, level, extended, cold, &values);
-        let products = [[product(false, false)?, product(false, true)?], [product(true, false)?, product(true, true)?]];
+        let product = |extended| Product::new(&backend, level, extended, &values);
+        let products = [product(false)?, product(true)?];
         Ok(Self { client, backend, values, level, ct, products, next: 1 })
     }
 
     /// Seconds of one execution.
-    pub(crate) fn time(&mut self, op: PrimitiveOp) -> Result<f64, HeError> {
+    pub(crate) fn time(&mut self, op: Primitive) -> Result<f64, HeError> {
         self.next = self.next % KEYS + 1;
         let (backend, ct) = (&self.backend, &self.ct);
         match op {
-            PrimitiveOp::Hoist => Ok(timed(|| self.hoist())),
-            PrimitiveOp::RotationHoisted => self.rotation_hoisted(),
-            PrimitiveOp::GiantStep => self.giant_step(),
-            PrimitiveOp::RotationFull => fallible(|| backend.rotate(ct, self.next)),
-            PrimitiveOp::PlainMultWarm => Ok(self.products[0][0].time(backend, self.level)),
-            PrimitiveOp::PlainMult => Ok(self.products[0][1].time(backend, self.level)),
-            PrimitiveOp::PlainMultExtendedWarm => Ok(self.products[1][0].time(backend, self.level)),
-            PrimitiveOp::PlainMultExtended => Ok(self.products[1][1].time(backend, self.level)),
-            PrimitiveOp::ModDown => {
+            Primitive::Hoist => Ok(timed(|| self.hoist())),
+            Primitive::RotationHoisted => self.rotation_hoisted(),
+            Primitive::GiantStep => self.giant_step(),
+            Primitive::RotationFull => fallible(|| backend.rotate(ct, self.next)),
+            Primitive::PlainMult => Ok(self.products[0].time(backend, self.level)),
+            Primitive::PlainMultExtended => Ok(self.products[1].time(backend, self.level)),
+            Primitive::ModDown => {
                 let pair = ExtendedPair::zero(&backend.ctx, self.level);
                 Ok(timed(|| backend.mod_down(&pair)))
             }
-            PrimitiveOp::ModDownRescale => self.mod_down_rescale(),
-            PrimitiveOp::Rescale => self.rescale(),
-            PrimitiveOp::Square => fallible(|| backend.square(ct)),
-            PrimitiveOp::Add => fallible(|| backend.add(ct, ct)),
-            PrimitiveOp::PlainAdd => {
+            Primitive::ModDownRescale => self.mod_down_rescale(),
+            Primitive::Rescale => self.rescale(),
+            Primitive::Square => fallible(|| backend.square(ct)),
+            Primitive::Add => fallible(|| backend.add(ct, ct)),
+            Primitive::PlainAdd => {
                 let plain = backend.encode(&self.values, self.level, ct.scale)?;
                 fallible(|| backend.add_plain(ct, &plain))
             }
-            PrimitiveOp::Encode => {
+            Primitive::Encode => {
                 let plan = plan(1, 1, true);
                 let fill = |_: usize, slots: &mut [f64]| slots.copy_from_slice(&self.values);
                 let all = fallible(|| backend.encode_linear(&plan, self.level, ct.scale, &fill))?;
                 Ok(all / plan.terms.len() as f64)
             }
-            PrimitiveOp::Encrypt => fallible(|| self.client.encrypt(&self.values, self.level, ct.scale)),
-            PrimitiveOp::Decrypt => fallible(|| self.client.decrypt(ct)),
+            Primitive::Encrypt => fallible(|| self.client.encrypt(&self.values, self.level, ct.scale)),
+            Primitive::Decrypt => fallible(|| self.client.decrypt(ct)),
         }
     }
 

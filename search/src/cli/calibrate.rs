@@ -1,12 +1,14 @@
 //! `striae calibrate`: what the primitives of the encrypted backend take on this machine.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 use striae_cost_model::calibration::{Primitive, Provenance, Sample};
 use striae_cost_model::{Calibration, CkksParams, PlanOptions, chains};
-use striae_he_eval::{MeasureEvent, PrimitiveOp, Simd, measure};
+use striae_he_eval::Simd;
+use striae_he_eval::bench::{MeasureEvent, measure};
 use striae_reports::format::{percent, seconds};
 use striae_reports::table::{Side, Table};
 use striae_search::view;
@@ -133,7 +135,6 @@ fn places(log_n: &[u32], quick: bool) -> Vec<Place> {
 fn take(places: &[Place], rounds: u32, output: Output) -> Result<Vec<Sample>, Failure> {
     // Estimates are for one thread.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(Failure::unexpected)?;
-    let ops: Vec<PrimitiveOp> = PrimitiveOp::ALL.into_iter().filter(|op| op.calibrates().is_some()).collect();
     let total: f64 = places.iter().map(weight).sum();
     let (mut done, mut samples) = (0.0, Vec::new());
     let started = std::time::Instant::now();
@@ -142,7 +143,7 @@ fn take(places: &[Place], rounds: u32, output: Output) -> Result<Vec<Sample>, Fa
         let Place { params, level } = place;
         let what = format!("N = 2^{}, level {level}, {} special", params.log_n(), params.log_p().len());
         let measured = pool.install(|| {
-            measure(params, *level, &ops, rounds, &mut |event| {
+            measure(params, *level, &Primitive::ALL, rounds, &mut |event| {
                 let share = match event {
                     MeasureEvent::Ready => 0.0,
                     MeasureEvent::Round { done, total } => f64::from(done) / f64::from(total),
@@ -150,9 +151,10 @@ fn take(places: &[Place], rounds: u32, output: Output) -> Result<Vec<Sample>, Fa
                 let share = (done + share * weight(place)) / total;
                 let left = (share > 0.01).then(|| started.elapsed().mul_f64(1.0 / share - 1.0));
                 progress.set((share * 1000.0) as u64, left, &what);
+                ControlFlow::Continue(())
             })
         })?;
-        samples.extend(measured.iter().filter_map(striae_he_eval::Measurement::sample));
+        samples.extend(measured);
         done += weight(place);
     }
     Ok(samples)
