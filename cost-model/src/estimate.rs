@@ -14,6 +14,8 @@ pub struct Estimate {
     pub latency: Seconds,
     /// Bounds of about 90 %.
     pub interval: (Seconds, Seconds),
+    /// Whether the calibration covers the parameters: its times are those of primes of at most 50 bits.
+    pub calibrated: bool,
     /// Time of each step, by part.
     pub steps: Vec<StepEstimate>,
     /// Peak memory by what it holds.
@@ -82,7 +84,8 @@ pub(crate) fn estimate_counted(
     let (first, last) = (&program.values[0], program.result());
     let upload = Bytes(first.layout.ciphertexts() as u64 * params.ciphertext_bytes(first.level));
     let download = Bytes(last.layout.ciphertexts() as u64 * params.ciphertext_bytes(last.level));
-    Estimate { latency, interval, steps, memory: memory(program, counts, params), upload, download }
+    let memory = memory(program, counts, params);
+    Estimate { latency, interval, calibrated: !params.has_wide_primes(), steps, memory, upload, download }
 }
 
 fn step_parts(program: &HeProgram, step: usize, counts: &OpCounts, times: &[OpTimes]) -> [(&'static str, Seconds); 5] {

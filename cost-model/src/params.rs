@@ -15,7 +15,9 @@ use crate::ParamsError;
 const MAX_LOG_QP_128: [(u32, u32); 7] = [(10, 27), (11, 54), (12, 109), (13, 218), (14, 438), (15, 881), (16, 1772)];
 
 /// Largest prime the evaluator accepts, in bits.
-pub(crate) const MAX_PRIME_BITS: u32 = 50;
+pub(crate) const MAX_PRIME_BITS: u32 = 61;
+/// Largest prime of its fast kernels, in bits: calibrations measure those, and planned chains keep to them.
+pub(crate) const NARROW_PRIME_BITS: u32 = 50;
 /// Bytes that a word of an encoded diagonal takes at least.
 const LEAST_WORD_BYTES: u64 = 4;
 
@@ -94,6 +96,12 @@ impl CkksParams {
         self.literal.log_q.iter().chain(&self.literal.log_p).sum()
     }
 
+    /// Whether a prime has more than 50 bits. The evaluator takes about twice as long modulo such a prime, and calibrated
+    /// times, which are those of smaller ones, do not cover it.
+    pub fn has_wide_primes(&self) -> bool {
+        self.literal.log_q.iter().chain(&self.literal.log_p).any(|&bits| bits > NARROW_PRIME_BITS)
+    }
+
     /// Whether the set is secure.
     pub fn security(&self) -> Security {
         self.security
@@ -138,7 +146,7 @@ impl TryFrom<CkksParamsLiteral> for CkksParams {
             return Err(ParamsError::Empty { field: "log_p" });
         }
         for (field, sizes) in [("log_q", &literal.log_q), ("log_p", &literal.log_p)] {
-            // A prime must be 1 modulo 2N, and the evaluator's fast path takes words of at most 50 bits.
+            // A prime must be 1 modulo 2N, and the evaluator's lazy sums need three free bits of a word.
             let min = log_n + 4;
             if let Some(&bits) = sizes.iter().find(|b| !(min..=MAX_PRIME_BITS).contains(*b)) {
                 return Err(ParamsError::PrimeBits { field, bits, min, max: MAX_PRIME_BITS });
@@ -236,11 +244,18 @@ mod tests {
     }
 
     #[test]
+    fn primes_above_50_bits_are_accepted_and_told_apart() {
+        assert!(!CkksParams::try_from(literal()).unwrap().has_wide_primes());
+        let mixed = CkksParamsLiteral { log_q: vec![60, 40, 40], log_p: vec![61], log_scale: 40, ..literal() };
+        assert!(CkksParams::try_from(mixed).unwrap().has_wide_primes());
+    }
+
+    #[test]
     fn impossible_sets_are_refused() {
         let small = CkksParamsLiteral { log_p: vec![40], ..literal() };
         assert_eq!(CkksParams::try_from(small), Err(ParamsError::SpecialTooSmall { special: 40, digit: 45 }));
-        let wide = CkksParamsLiteral { log_q: vec![60, 30], ..literal() };
-        assert!(matches!(CkksParams::try_from(wide), Err(ParamsError::PrimeBits { bits: 60, .. })));
+        let wide = CkksParamsLiteral { log_q: vec![62, 30], ..literal() };
+        assert!(matches!(CkksParams::try_from(wide), Err(ParamsError::PrimeBits { bits: 62, .. })));
         let none = CkksParamsLiteral { log_q: vec![], ..literal() };
         assert_eq!(CkksParams::try_from(none), Err(ParamsError::Empty { field: "log_q" }));
         assert!("N=2^13 Q=45 P=46".parse::<CkksParams>().is_err());

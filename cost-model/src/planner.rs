@@ -9,7 +9,7 @@ use crate::{
     CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer, StrategyChoice,
     lower::{Draft, Staged},
     max_log_qp,
-    params::MAX_PRIME_BITS,
+    params::NARROW_PRIME_BITS,
 };
 
 /// Bits of q0 above the scale: room for results up to 2^9 in magnitude.
@@ -187,7 +187,7 @@ fn too_deep(variants: &[Variant], options: &PlanOptions) -> CostError {
 pub fn chains(log_n: u32, depth: usize, options: &PlanOptions) -> Vec<CkksParams> {
     let Some(bound) = max_log_qp(log_n) else { return Vec::new() };
     let chain = |special: usize, log_scale: u32| {
-        let q0 = (log_scale + HEADROOM_BITS).min(MAX_PRIME_BITS - 1);
+        let q0 = (log_scale + HEADROOM_BITS).min(NARROW_PRIME_BITS - 1);
         let literal = CkksParamsLiteral {
             log_n,
             log_q: std::iter::once(q0).chain(std::iter::repeat_n(log_scale, depth)).collect(),

@@ -54,6 +54,23 @@ fn the_zoo_and_the_spaces() {
     assert!(json(dir.path(), &["cost", first, "--json"])["networks"][0]["estimate"]["latency"].as_f64() > Some(0.0));
 }
 
+#[test]
+fn primes_no_calibration_measures_are_warned_of() {
+    let dir = tempfile::tempdir().expect("folder");
+    let cost = |params: &str| {
+        let args = ["cost", "1x28x28: conv(4,k5,s2) quad flatten linear(10,bias)", "--json", "--params", params];
+        let output = striae(dir.path()).args(args).output().expect("runs");
+        let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let calibrated = document["networks"][0]["estimate"]["calibrated"].as_bool().expect("a flag");
+        (
+            calibrated,
+            String::from_utf8(output.stderr).expect("UTF-8").contains("warning: the chain has primes above 50"),
+        )
+    };
+    assert_eq!(cost("N=2^14 Q=60,45,45,45 P=60 scale=2^45"), (false, true));
+    assert_eq!(cost("N=2^14 Q=50,45,45,45 P=50 scale=2^45"), (true, false));
+}
+
 /// Two StriaBlocks with a quarter of the channels in the middle, for the 8192 slots of N = 2^14.
 const STRIA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/stria-blocks.txt");
 

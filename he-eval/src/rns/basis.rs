@@ -7,7 +7,9 @@
 //! ```
 //!
 //! (Halevi, Polyakov and Shoup, 2019). The shift by h makes the result centred, and moves the only place where the
-//! floating-point e may be off by one to |x| = D/2, where either answer is a valid representative.
+//! floating-point e may be off by one to |x| = D/2, where either answer is a valid representative: x and x - D there
+//! differ in size by the rounding error alone. That error is small for any primes: y_i (where it has more than 53 bits),
+//! 1/m_i, their product and each addition round once, so a sum of k terms is off by less than (3k + k^2) 2^-53.
 
 use super::context::Context;
 use super::modulus::{Modulus, Shoup};
@@ -55,6 +57,8 @@ struct Target {
 pub(crate) struct Conversion {
     /// Indices of the basis primes.
     pub(crate) from: Vec<usize>,
+    /// Whether all of them are narrow.
+    narrow: bool,
     /// 1 / (N hat_i): the inverse transform leaves a factor N.
     factors: Vec<Shoup>,
     /// h / hat_i.
@@ -72,6 +76,7 @@ impl Conversion {
         let half = |m: &Modulus| m.mul(m.sub(product(primes, from, m), 1), m.inv(2));
         let mut conversion = Self {
             from: from.to_vec(),
+            narrow: from.iter().all(|&i| primes[i].is_narrow()),
             factors: Vec::new(),
             shifts: Vec::new(),
             inverses: from.iter().map(|&i| 1.0 / primes[i].value() as f64).collect(),
@@ -120,7 +125,8 @@ impl Conversion {
         let Some(target) = &self.targets[t] else { unreachable!("prime {t} is no target of this conversion") };
         let ys: Vec<&[u64]> = work[..self.work_limbs() * ctx.n].chunks_exact(ctx.n).collect();
         let tables = &ctx.tables[t];
-        simd::convert(ctx.simd, &tables.modulus, &ys, &target.coefficients, target.half, out);
+        let sources = simd::Sources { ys: &ys, narrow: self.narrow };
+        simd::convert(ctx.simd, &tables.modulus, sources, &target.coefficients, target.half, out);
         tables.forward(out);
     }
 }
@@ -165,4 +171,66 @@ impl Division {
 /// Product of some primes modulo m.
 pub(crate) fn product<'a>(primes: &[Modulus], indices: impl IntoIterator<Item = &'a usize>, m: &Modulus) -> u64 {
     indices.into_iter().fold(1, |x, &i| m.mul(x, m.reduce(primes[i].value())))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rns::simd::Simd;
+
+    /// Relative distance to D/2 above which the centred representative must come out: (3k + k^2) 2^-53 for k = 3.
+    const ROUNDING: f64 = 18.0 / (1u64 << 53) as f64;
+
+    /// Converts the constant x from the primes `from` to the prime 0.
+    fn converted(ctx: &Context, from: &[usize], x: i128) -> u64 {
+        let primes: Vec<Modulus> = ctx.tables.iter().map(|t| t.modulus.clone()).collect();
+        let conversion = Conversion::new(&primes, ctx.n, from, &[0]);
+        let limbs: Vec<Vec<u64>> = from
+            .iter()
+            .map(|&i| {
+                let mut limb = vec![0; ctx.n];
+                limb[0] = primes[i].residue_wide(x);
+                ctx.tables[i].forward(&mut limb);
+                limb
+            })
+            .collect();
+        let mut work = vec![0; conversion.work_limbs() * ctx.n];
+        conversion.prepare(ctx, |i| &limbs[i], &mut work);
+        let mut out = vec![0; ctx.n];
+        conversion.convert(ctx, 0, &work, &mut out);
+        ctx.tables[0].inverse(&mut out);
+        assert!(out[1..].iter().all(|&c| c == 0), "only the constant is not zero");
+        out[0]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn conversion_is_centred(offset in any::<u64>(), negative in any::<bool>()) {
+            for (log_q, log_p) in [
+                (&[40][..], &[61, 60][..]), (&[61], &[61, 60]), (&[50], &[61, 40]), (&[61], &[61, 30, 30]), (&[60], &[50, 50]),
+            ] {
+                for simd in [Simd::portable(), Simd::fastest()] {
+                    let ctx = Context::new(11, log_q, log_p, simd).unwrap();
+                    let m = &ctx.tables[0].modulus;
+                    let from: Vec<usize> = (1..ctx.tables.len()).collect();
+                    let d: i128 = from.iter().map(|&i| i128::from(ctx.tables[i].modulus.value())).product();
+                    // From the boundary D/2 inwards, closer and closer to it, and zero.
+                    for shift in [0u32, 8, 32, 56, 63] {
+                        let below = (d >> 64) * i128::from(offset >> shift) / 2;
+                        let size = (d - 1) / 2 - below;
+                        let x = if negative { -size } else { size };
+                        let got = converted(&ctx, &from, x);
+                        let other = if negative { x + d } else { x - d };
+                        let near = below as f64 / d as f64 <= ROUNDING;
+                        prop_assert!(got == m.residue_wide(x) || near && got == m.residue_wide(other), "{below}");
+                    }
+                    prop_assert_eq!(converted(&ctx, &from, 0), 0);
+                }
+            }
+        }
+    }
 }

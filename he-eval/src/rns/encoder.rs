@@ -10,14 +10,14 @@ use std::f64::consts::PI;
 use crate::HeError;
 
 /// Size below which coefficients take the vector path.
-const SMALL: f64 = (1u64 << 50) as f64;
+const SMALL: f64 = (1u64 << 62) as f64;
 /// Size below which coefficients fit 128-bit integers.
 const LARGE_LOG: f64 = 126.0;
 
 /// Rounded integer coefficients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Coefficients {
-    /// All below 2^51 in size.
+    /// All below 2^63 in size.
     Small(Vec<i64>),
     /// Any size.
     Large(Vec<i128>),

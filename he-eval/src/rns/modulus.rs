@@ -1,20 +1,29 @@
-//! Arithmetic modulo one prime of at most 50 bits.
+//! Arithmetic modulo one prime of at most 61 bits.
 //!
-//! Multiplication by a constant uses Shoup's trick with 52-bit quotients, the word size of AVX-512 IFMA, so that the
-//! portable code and the vector kernels walk through the same intermediate values. Everything else reduces 128-bit sums.
+//! Multiplication by a constant uses Shoup's trick with 64-bit quotients; their upper 52 bits are the quotients of the
+//! 52-bit products of AVX-512 IFMA, which serve primes below 2^50. Everything else reduces 128-bit sums. Every function
+//! gives the reduced residue unless it says otherwise, so twins that differ in their intermediate values give equal words.
 
-/// Largest number of bits of a prime: lazy NTT values reach 4p and must stay below 2^52.
-pub(crate) const MAX_PRIME_BITS: u32 = 50;
-/// Bits of a lane product half.
-pub(crate) const RADIX_BITS: u32 = 52;
+/// Largest number of bits of a prime: the vector transform's lazy values stay below 8p, which must not exceed 2^64.
+pub(crate) const MAX_PRIME_BITS: u32 = 61;
+/// Bits of a narrow prime: the lazy values of 52-bit kernels reach 4p and must stay below 2^52.
+pub(crate) const NARROW_BITS: u32 = 50;
+/// Products of residues that fit a 128-bit sum beside a reduced one, whatever the primes: 32 * 2^122 + 2^61 < 2^128.
+pub(crate) const LAZY_PRODUCTS: usize = 32;
 
-/// A constant factor w with floor(w 2^52 / p).
+/// A constant factor w with floor(w 2^64 / p).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shoup {
     /// The factor, below p.
     pub(crate) w: u64,
-    /// floor(w 2^52 / p).
+    /// floor(w 2^64 / p).
     pub(crate) ws: u64,
+}
+
+impl Shoup {
+    const fn new(w: u64, p: u64) -> Self {
+        Self { w, ws: (((w as u128) << 64) / p as u128) as u64 }
+    }
 }
 
 /// A prime modulus with the constants its reductions need.
@@ -25,38 +34,45 @@ pub(crate) struct Modulus {
     pub(crate) one: Shoup,
     /// 2^52 mod p.
     pub(crate) radix: Shoup,
-    /// 2^64 mod p, its 64-bit Shoup quotient, and the quotient of 1.
-    wide: [u64; 3],
+    /// 2^104 mod p.
+    pub(crate) radix_squared: Shoup,
+    /// 2^64 mod p.
+    word: Shoup,
 }
 
 impl Modulus {
-    /// Constants of a prime below 2^50.
+    /// Constants of a prime below 2^61.
     pub(crate) fn new(p: u64) -> Self {
         debug_assert!(p > 2 && p < 1 << MAX_PRIME_BITS);
-        let shoup = |w: u64| Shoup { w, ws: ((u128::from(w) << RADIX_BITS) / u128::from(p)) as u64 };
-        let radix = ((1u128 << RADIX_BITS) % u128::from(p)) as u64;
-        let r64 = ((1u128 << 64) % u128::from(p)) as u64;
-        let quotient = |w: u64| ((u128::from(w) << 64) / u128::from(p)) as u64;
-        Self { p, one: shoup(1), radix: shoup(radix), wide: [r64, quotient(r64), quotient(1)] }
+        let power = |bits: u32| Shoup::new(((1u128 << bits) % u128::from(p)) as u64, p);
+        Self { p, one: power(0), radix: power(52), radix_squared: power(104), word: power(64) }
     }
+
+    /// What 64-bit quotients are shifted right by to be the 52-bit ones that kernels of narrow primes take.
+    pub(crate) const NARROW_SHIFT: u32 = 12;
 
     /// The prime.
     pub(crate) const fn value(&self) -> u64 {
         self.p
     }
 
+    /// Whether the prime suits kernels with 52-bit products.
+    pub(crate) const fn is_narrow(&self) -> bool {
+        self.p < 1 << NARROW_BITS
+    }
+
     /// x mod p for x in [0, 2p).
-    pub(crate) const fn once(&self, x: u64) -> u64 {
-        if x >= self.p { x - self.p } else { x }
+    pub(crate) fn once(&self, x: u64) -> u64 {
+        below(x, self.p)
     }
 
     /// a + b.
-    pub(crate) const fn add(&self, a: u64, b: u64) -> u64 {
+    pub(crate) fn add(&self, a: u64, b: u64) -> u64 {
         self.once(a + b)
     }
 
     /// a - b.
-    pub(crate) const fn sub(&self, a: u64, b: u64) -> u64 {
+    pub(crate) fn sub(&self, a: u64, b: u64) -> u64 {
         self.once(a + self.p - b)
     }
 
@@ -66,26 +82,23 @@ impl Modulus {
     }
 
     /// Any 64-bit value mod p.
-    pub(crate) const fn reduce(&self, x: u64) -> u64 {
-        let quotient = ((x as u128 * self.wide[2] as u128) >> 64) as u64;
-        self.once(x.wrapping_sub(quotient.wrapping_mul(self.p)))
+    pub(crate) fn reduce(&self, x: u64) -> u64 {
+        self.mul_shoup(x, self.one)
     }
 
     /// Any 128-bit value mod p.
-    pub(crate) const fn reduce_wide(&self, x: u128) -> u64 {
-        let high = (x >> 64) as u64;
-        let quotient = ((high as u128 * self.wide[1] as u128) >> 64) as u64;
-        let folded = high.wrapping_mul(self.wide[0]).wrapping_sub(quotient.wrapping_mul(self.p));
-        self.add(self.once(folded), self.reduce(x as u64))
+    pub(crate) fn reduce_wide(&self, x: u128) -> u64 {
+        let high = self.mul_shoup((x >> 64) as u64, self.word);
+        self.add(high, self.reduce(x as u64))
     }
 
     /// a b.
-    pub(crate) const fn mul(&self, a: u64, b: u64) -> u64 {
-        self.reduce_wide(a as u128 * b as u128)
+    pub(crate) fn mul(&self, a: u64, b: u64) -> u64 {
+        self.reduce_wide(u128::from(a) * u128::from(b))
     }
 
     /// base^exponent.
-    pub(crate) const fn pow(&self, base: u64, mut exponent: u64) -> u64 {
+    pub(crate) fn pow(&self, base: u64, mut exponent: u64) -> u64 {
         let (mut result, mut square) = (1, self.reduce(base));
         while exponent > 0 {
             if exponent & 1 == 1 {
@@ -98,18 +111,18 @@ impl Modulus {
     }
 
     /// a^-1, for a not divisible by p.
-    pub(crate) const fn inv(&self, a: u64) -> u64 {
+    pub(crate) fn inv(&self, a: u64) -> u64 {
         self.pow(a, self.p - 2)
     }
 
     /// A signed value mod p.
-    pub(crate) const fn residue(&self, x: i64) -> u64 {
+    pub(crate) fn residue(&self, x: i64) -> u64 {
         let r = self.reduce(x.unsigned_abs());
         if x < 0 { self.neg(r) } else { r }
     }
 
     /// A signed 128-bit value mod p.
-    pub(crate) const fn residue_wide(&self, x: i128) -> u64 {
+    pub(crate) fn residue_wide(&self, x: i128) -> u64 {
         let r = self.reduce_wide(x.unsigned_abs());
         if x < 0 { self.neg(r) } else { r }
     }
@@ -121,20 +134,29 @@ impl Modulus {
 
     /// w with its Shoup quotient.
     pub(crate) fn shoup(&self, w: u64) -> Shoup {
-        let w = self.reduce(w);
-        Shoup { w, ws: ((u128::from(w) << RADIX_BITS) / u128::from(self.p)) as u64 }
+        Shoup::new(self.reduce(w), self.p)
     }
 
-    /// x w in [0, 2p), for x below 2^52.
+    /// The quotient of a factor as vector kernels of this modulus take it.
+    pub(crate) const fn lane_quotient(&self, s: Shoup) -> u64 {
+        if self.is_narrow() { s.ws >> Self::NARROW_SHIFT } else { s.ws }
+    }
+
+    /// x w in [0, 2p), for any x.
     pub(crate) const fn mul_lazy(&self, x: u64, s: Shoup) -> u64 {
-        let quotient = ((x as u128 * s.ws as u128) >> RADIX_BITS) as u64;
+        let quotient = ((x as u128 * s.ws as u128) >> 64) as u64;
         x.wrapping_mul(s.w).wrapping_sub(quotient.wrapping_mul(self.p))
     }
 
-    /// x w, for x below 2^52.
-    pub(crate) const fn mul_shoup(&self, x: u64, s: Shoup) -> u64 {
+    /// x w, for any x.
+    pub(crate) fn mul_shoup(&self, x: u64, s: Shoup) -> u64 {
         self.once(self.mul_lazy(x, s))
     }
+}
+
+/// x mod m for x in [0, 2m), without a branch.
+pub(crate) fn below(x: u64, m: u64) -> u64 {
+    x.min(x.wrapping_sub(m))
 }
 
 #[cfg(test)]
@@ -144,11 +166,13 @@ mod tests {
     use super::*;
 
     const P: u64 = 1_125_899_906_826_241;
+    /// The largest prime below 2^61 (Mersenne).
+    const LARGEST: u64 = (1 << 61) - 1;
 
     proptest! {
         #[test]
         fn reductions_equal_the_remainder(x in any::<u128>(), y in any::<i64>(), z in any::<i128>()) {
-            for p in [P, 12_289, 1_099_511_480_321] {
+            for p in [P, LARGEST, 12_289, 1_099_511_480_321] {
                 let m = Modulus::new(p);
                 prop_assert_eq!(m.reduce_wide(x), (x % u128::from(p)) as u64);
                 prop_assert_eq!(m.reduce(x as u64), x as u64 % p);
@@ -158,9 +182,12 @@ mod tests {
         }
 
         #[test]
-        fn shoup_equals_the_product(x in 0u64..1 << 52, w in any::<u64>()) {
-            let m = Modulus::new(P);
-            prop_assert_eq!(m.mul_shoup(x, m.shoup(w)), (u128::from(x) * u128::from(w % P) % u128::from(P)) as u64);
+        fn shoup_equals_the_product(x in any::<u64>(), w in any::<u64>()) {
+            for p in [P, LARGEST, 12_289] {
+                let m = Modulus::new(p);
+                let product = (u128::from(x) * u128::from(w % p) % u128::from(p)) as u64;
+                prop_assert_eq!(m.mul_shoup(x, m.shoup(w)), product);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Twiddles {
     pub(crate) w: Vec<u64>,
     /// Their Shoup quotients.
     pub(crate) ws: Vec<u64>,
-    /// The last three levels regrouped by vector: for each block of 64 words 7 rows of 8 factors and 8 quotients, for
+    /// The last three levels regrouped by vector: for each block of 64 words 7 rows of 8 factors and 8 lane quotients, for
     /// sub-blocks of length 8, 4, 4, 2, 2, 2, 2. Empty unless vector kernels will use them.
     pub(crate) lanes: Vec<[u64; 8]>,
 }
@@ -27,7 +27,7 @@ impl Twiddles {
             powers[i] = m.mul(powers[i - 1], root);
         }
         let factors: Vec<Shoup> = (0..n).map(|i| m.shoup(powers[reverse_bits(i, n)])).collect();
-        let lanes = if simd == Simd::portable() { Vec::new() } else { lane_rows(&factors) };
+        let lanes = if simd == Simd::portable() { Vec::new() } else { lane_rows(m, &factors) };
         Self { w: factors.iter().map(|s| s.w).collect(), ws: factors.iter().map(|s| s.ws).collect(), lanes }
     }
 
@@ -38,14 +38,14 @@ impl Twiddles {
 }
 
 /// See [`Twiddles::lanes`].
-fn lane_rows(factors: &[Shoup]) -> Vec<[u64; 8]> {
+fn lane_rows(m: &Modulus, factors: &[Shoup]) -> Vec<[u64; 8]> {
     let n = factors.len();
     let mut rows = Vec::with_capacity(n / 64 * 14);
     for block in 0..n / 64 {
         for (children, j) in [(1, 0), (2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3)] {
             let factor = |lane: usize| factors[children * (n / 8 + 8 * block + lane) + j];
             rows.push(std::array::from_fn(|lane| factor(lane).w));
-            rows.push(std::array::from_fn(|lane| factor(lane).ws));
+            rows.push(std::array::from_fn(|lane| m.lane_quotient(factor(lane))));
         }
     }
     rows
@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn position_holds_the_value_at_its_power_of_psi() {
-        for simd in [Simd::portable(), Simd::fastest()] {
-            let t = tables(11, 50, simd);
+        for (simd, bits) in [(Simd::portable(), 50), (Simd::fastest(), 50), (Simd::fastest(), 61)] {
+            let t = tables(11, bits, simd);
             let (m, n) = (&t.modulus, 1 << 11);
             let mut x = vec![0; n];
             x[1] = 1;
@@ -169,15 +169,15 @@ mod tests {
 
     #[test]
     fn inverse_undoes_forward_at_every_degree() {
-        for log_n in 11..=16 {
-            let t = tables(log_n, 50, Simd::fastest());
+        for (log_n, bits) in (11..=16).flat_map(|log_n| [(log_n, 50), (log_n, 61)]) {
+            let t = tables(log_n, bits, Simd::fastest());
             let original: Vec<u64> =
                 (0..1u64 << log_n).map(|i| t.modulus.reduce(i.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
             let mut x = original.clone();
             t.forward(&mut x);
             assert_ne!(x, original);
             t.inverse(&mut x);
-            assert_eq!(x, original, "log_n = {log_n}");
+            assert_eq!(x, original, "log_n = {log_n}, {bits} bits");
         }
     }
 }

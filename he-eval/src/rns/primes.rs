@@ -5,7 +5,7 @@
 
 use crate::HeError;
 
-use super::modulus::{MAX_PRIME_BITS, Modulus};
+use super::modulus::{MAX_PRIME_BITS, Modulus, NARROW_BITS};
 
 /// Primes of the ciphertext modulus (one per level) and the special primes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +46,13 @@ fn next(log_n: u32, bits: u32, side: Side, used: &mut Vec<u64>) -> Result<u64, H
     if bits > MAX_PRIME_BITS || bits < log_n + 4 {
         return Err(HeError::PrimeBits { bits, log_n, max: MAX_PRIME_BITS });
     }
+    // A prime of 50 bits stays narrow: the one above 2^50 would leave the fast kernels.
+    let limit = 1u64 << if bits <= NARROW_BITS { NARROW_BITS } else { MAX_PRIME_BITS };
     let centre = (1u64 << bits) + 1;
     for k in 1..(centre / 4 / step).max(2) {
         let above = (side == Side::Both).then_some(centre + k * step);
         for candidate in [Some(centre - k * step), above].into_iter().flatten() {
-            if candidate < 1 << MAX_PRIME_BITS && !used.contains(&candidate) && is_prime(candidate) {
+            if candidate < limit && !used.contains(&candidate) && is_prime(candidate) {
                 used.push(candidate);
                 return Ok(candidate);
             }
@@ -106,7 +108,7 @@ mod tests {
 
     #[test]
     fn impossible_sizes_are_refused() {
-        assert!(matches!(PrimeChain::new(13, &[51], &[]), Err(HeError::PrimeBits { bits: 51, .. })));
+        assert!(matches!(PrimeChain::new(13, &[62], &[]), Err(HeError::PrimeBits { bits: 62, .. })));
         assert!(matches!(PrimeChain::new(13, &[12], &[]), Err(HeError::PrimeBits { bits: 12, .. })));
     }
 }

@@ -108,6 +108,12 @@ pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
         let costed = cost(&mut lowerer, other.arch, &PlanOptions { params, ..options.clone() })?;
         comparisons.push((costed, other.blocks));
     }
+    if !network.plan.estimate.calibrated {
+        output.warn(
+            "the chain has primes above 50 bits, which no calibration measures: latencies are those of smaller primes, \
+             expect up to 2.6 times as much",
+        );
+    }
     if output.json {
         output.value(&Document::new(&network, &comparisons, &chosen))?;
     } else {

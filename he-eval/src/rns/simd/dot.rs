@@ -12,6 +12,7 @@
 
 use crate::rns::modulus::Modulus;
 
+use super::portable::sum_of_products;
 use super::{LANES, Simd};
 
 /// Words of a run: two vectors, so that the sums of four runs and their high halves fill half of the registers.
@@ -122,9 +123,9 @@ fn portable(m: &Modulus, tiling: Tiling, terms: &[(u32, u32)], plains: &[u8], op
         };
         let product = |&(plain, operand): &(u32, u32)| {
             let bytes = &plains[plain as usize * tiling.bytes() + j * tiling.width..][..tiling.width];
-            let word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u128::from(byte));
-            word * u128::from(operands[operand as usize * OPERAND_TILE + at])
+            let word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+            (word, operands[operand as usize * OPERAND_TILE + at])
         };
-        *out = m.reduce_wide(terms.iter().map(product).sum());
+        *out = sum_of_products(m, terms.iter().map(product));
     }
 }

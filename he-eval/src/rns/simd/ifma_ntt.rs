@@ -1,22 +1,18 @@
 //! Negacyclic transform with AVX-512 IFMA.
 //!
-//! Harvey's lazy butterflies with 52-bit Shoup twiddles: forward values stay in [0, 4p), inverse values in [0, 2p). The
+//! Harvey's lazy butterflies with Shoup twiddles: forward values stay below 4p, inverse values below 2p, and for wide
+//! primes below 8p and 4p (see `vector`). The
 //! upper levels run as radix-4 passes with broadcast twiddles, depth first so that blocks stay in the first-level cache.
 //! The last six levels work on 64 words in eight registers: three levels across registers, an 8 x 8 transpose, three
 //! more across registers with one twiddle per lane, and the transpose back, which keeps the plain bit-reversed order
 //! that cheap automorphisms need (see `automorphism`).
 
-use std::arch::x86_64::{
-    _mm512_add_epi64, _mm512_shuffle_i64x2, _mm512_sub_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
-};
+use std::arch::x86_64::{_mm512_shuffle_i64x2, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64};
 
-use crate::rns::modulus::RADIX_BITS;
 use crate::rns::ntt::{NttTables, Twiddles};
 
-use super::LANES;
-use super::ifma::{V, load, mul_lazy, once, splat, store};
+use super::vector::{Factor, Prime, Row, V, load, once, rows_mut, splat, store};
 
-type Row = [u64; LANES];
 /// Rows of a block for the last six levels.
 const BLOCK: usize = 8;
 /// Rows of table per block: seven twiddle vectors, each factors and quotients.
@@ -24,50 +20,10 @@ const LANE_ROWS: usize = 14;
 /// Rows (512 of them are 32 KiB) below which a subtree is finished level by level.
 const CACHED: usize = 512;
 
-#[derive(Clone, Copy)]
-struct Prime {
-    p: V,
-    twice: V,
-    neg_p: V,
-    mask: V,
-}
-
-/// One twiddle factor and its quotient, broadcast or per lane.
-type Factor = [V; 2];
-
-impl Prime {
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    fn new(p: u64) -> Self {
-        let radix = 1 << RADIX_BITS;
-        Self { p: splat(p), twice: splat(2 * p), neg_p: splat(radix - p), mask: splat(radix - 1) }
-    }
-
-    /// (x, y) <- (x + w y, x - w y).
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    #[inline]
-    fn forward(&self, x: &mut V, y: &mut V, w: Factor) {
-        let a = once(*x, self.twice);
-        let t = mul_lazy(*y, w[0], w[1], self.neg_p, self.mask);
-        *x = _mm512_add_epi64(a, t);
-        *y = _mm512_add_epi64(_mm512_sub_epi64(a, t), self.twice);
-    }
-
-    /// (x, y) <- (x + y, (x - y) w).
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    #[inline]
-    fn inverse(&self, x: &mut V, y: &mut V, w: Factor) {
-        let sum = once(_mm512_add_epi64(*x, *y), self.twice);
-        let difference = _mm512_add_epi64(_mm512_sub_epi64(*x, *y), self.twice);
-        *x = sum;
-        *y = mul_lazy(difference, w[0], w[1], self.neg_p, self.mask);
-    }
-}
-
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn broadcast(t: &Twiddles, node: usize) -> Factor {
-    [splat(t.w[node]), splat(t.ws[node])]
+fn broadcast<const WIDE: bool>(t: &Twiddles, node: usize) -> Factor {
+    Prime::<WIDE>::factor(t.w[node], t.ws[node])
 }
 
 #[target_feature(enable = "avx512f")]
@@ -139,27 +95,39 @@ const fn node(k: usize, i: usize) -> usize {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 #[inline]
-fn block_forward(t: &Twiddles, lanes: &[Row; LANE_ROWS], k: usize, block: &mut [Row; BLOCK], c: Prime) {
+fn block_forward<const WIDE: bool>(
+    t: &Twiddles,
+    lanes: &[Row; LANE_ROWS],
+    k: usize,
+    block: &mut [Row; BLOCK],
+    c: &Prime<WIDE>,
+) {
     let mut x = [splat(0); BLOCK];
     x.iter_mut().zip(&*block).for_each(|(x, row)| *x = load(row));
-    three_levels_down!(c, x, |i| broadcast(t, node(k, i)));
+    three_levels_down!(c, x, |i| broadcast::<WIDE>(t, node(k, i)));
     transpose(&mut x);
     three_levels_down!(c, x, |i| per_lane(lanes, i));
     transpose(&mut x);
-    block.iter_mut().zip(x).for_each(|(row, x)| store(row, once(once(x, c.twice), c.p)));
+    block.iter_mut().zip(x).for_each(|(row, x)| store(row, c.reduce(once(x, c.bound))));
 }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 #[inline]
-fn block_inverse(t: &Twiddles, lanes: &[Row; LANE_ROWS], k: usize, block: &mut [Row; BLOCK], c: Prime) {
+fn block_inverse<const WIDE: bool>(
+    t: &Twiddles,
+    lanes: &[Row; LANE_ROWS],
+    k: usize,
+    block: &mut [Row; BLOCK],
+    c: &Prime<WIDE>,
+) {
     let mut x = [splat(0); BLOCK];
     x.iter_mut().zip(&*block).for_each(|(x, row)| *x = load(row));
     transpose(&mut x);
     three_levels_up!(c, x, |i| per_lane(lanes, i));
     transpose(&mut x);
-    three_levels_up!(c, x, |i| broadcast(t, node(k, i)));
+    three_levels_up!(c, x, |i| broadcast::<WIDE>(t, node(k, i)));
     block.iter_mut().zip(x).for_each(|(row, x)| store(row, x));
 }
 
@@ -173,10 +141,10 @@ fn quarters(rows: &mut [Row]) -> [&mut [Row]; 4] {
 }
 
 /// Two forward levels of the subtree at node k.
-#[target_feature(enable = "avx512f,avx512ifma")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 #[inline]
-fn radix4_forward(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
-    let (w1, w2, w3) = (broadcast(t, k), broadcast(t, 2 * k), broadcast(t, 2 * k + 1));
+fn radix4_forward<const WIDE: bool>(t: &Twiddles, k: usize, rows: &mut [Row], c: &Prime<WIDE>) {
+    let (w1, w2, w3) = (broadcast::<WIDE>(t, k), broadcast::<WIDE>(t, 2 * k), broadcast::<WIDE>(t, 2 * k + 1));
     let [r0, r1, r2, r3] = quarters(rows);
     for (((r0, r1), r2), r3) in r0.iter_mut().zip(r1).zip(r2).zip(r3) {
         let (mut x0, mut x1, mut x2, mut x3) = (load(r0), load(r1), load(r2), load(r3));
@@ -192,10 +160,10 @@ fn radix4_forward(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
 }
 
 /// Two inverse levels of the subtree at node k.
-#[target_feature(enable = "avx512f,avx512ifma")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 #[inline]
-fn radix4_inverse(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
-    let (w1, w2, w3) = (broadcast(t, k), broadcast(t, 2 * k), broadcast(t, 2 * k + 1));
+fn radix4_inverse<const WIDE: bool>(t: &Twiddles, k: usize, rows: &mut [Row], c: &Prime<WIDE>) {
+    let (w1, w2, w3) = (broadcast::<WIDE>(t, k), broadcast::<WIDE>(t, 2 * k), broadcast::<WIDE>(t, 2 * k + 1));
     let [r0, r1, r2, r3] = quarters(rows);
     for (((r0, r1), r2), r3) in r0.iter_mut().zip(r1).zip(r2).zip(r3) {
         let (mut x0, mut x1, mut x2, mut x3) = (load(r0), load(r1), load(r2), load(r3));
@@ -210,10 +178,10 @@ fn radix4_inverse(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 #[inline]
-fn radix2_forward(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
-    let w = broadcast(t, k);
+fn radix2_forward<const WIDE: bool>(t: &Twiddles, k: usize, rows: &mut [Row], c: &Prime<WIDE>) {
+    let w = broadcast::<WIDE>(t, k);
     let (low, high) = rows.split_at_mut(rows.len() / 2);
     for (low, high) in low.iter_mut().zip(high) {
         let (mut x, mut y) = (load(low), load(high));
@@ -223,10 +191,10 @@ fn radix2_forward(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 #[inline]
-fn radix2_inverse(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
-    let w = broadcast(t, k);
+fn radix2_inverse<const WIDE: bool>(t: &Twiddles, k: usize, rows: &mut [Row], c: &Prime<WIDE>) {
+    let w = broadcast::<WIDE>(t, k);
     let (low, high) = rows.split_at_mut(rows.len() / 2);
     for (low, high) in low.iter_mut().zip(high) {
         let (mut x, mut y) = (load(low), load(high));
@@ -242,8 +210,8 @@ fn lane_tables(t: &Twiddles, first_block: usize) -> &[[Row; LANE_ROWS]] {
 }
 
 /// Finishes the subtree at node k.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn descend(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
+fn descend<const WIDE: bool>(t: &Twiddles, k: usize, rows: &mut [Row], c: &Prime<WIDE>) {
     if rows.len() > CACHED {
         radix4_forward(t, k, rows, c);
         let quarter = rows.len() / 4;
@@ -272,8 +240,8 @@ fn descend(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
 }
 
 /// Undoes [`descend`].
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn ascend(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
+fn ascend<const WIDE: bool>(t: &Twiddles, k: usize, rows: &mut [Row], c: &Prime<WIDE>) {
     if rows.len() > CACHED {
         let quarter = rows.len() / 4;
         for (i, rows) in rows.chunks_exact_mut(quarter).enumerate() {
@@ -303,17 +271,18 @@ fn ascend(t: &Twiddles, k: usize, rows: &mut [Row], c: Prime) {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn forward(tables: &NttTables, rows: &mut [Row]) {
-    descend(&tables.forward, 1, rows, Prime::new(tables.modulus.value()));
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
+pub(super) fn forward<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
+    descend(&tables.forward, 1, rows_mut(x), &Prime::<WIDE>::new(&tables.modulus));
 }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn inverse(tables: &NttTables, rows: &mut [Row]) {
-    let c = Prime::new(tables.modulus.value());
-    ascend(&tables.inverse, 1, rows, c);
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
+pub(super) fn inverse<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
+    let c = Prime::<WIDE>::new(&tables.modulus);
+    let rows = rows_mut(x);
+    ascend(&tables.inverse, 1, rows, &c);
     for row in rows {
-        let reduced = once(load(row), c.p);
+        let reduced = c.reduce(load(row));
         store(row, reduced);
     }
 }

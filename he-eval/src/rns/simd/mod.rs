@@ -2,7 +2,7 @@
 //!
 //! Which twin runs is decided once per context by [`Simd::detect`]; setting `STRIAE_SIMD=portable` forces the portable
 //! one. All slices hold whole vectors (a multiple of [`LANES`] words), residues are reduced unless a function says
-//! otherwise, and sums of products are accumulated as two 52-bit halves without reducing in between.
+//! otherwise, and sums of products are accumulated without reducing in between.
 
 mod dot;
 #[cfg(target_arch = "x86_64")]
@@ -12,6 +12,10 @@ mod ifma_dot;
 #[cfg(target_arch = "x86_64")]
 mod ifma_ntt;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod sum;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 
 pub(crate) use dot::{OPERAND_TILE, Tiling, dot};
 
@@ -75,8 +79,26 @@ impl Simd {
     }
 }
 
+/// What a basis conversion sums.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// Limbs, with words below 2^61.
+    pub(crate) ys: &'a [&'a [u64]],
+    /// Whether all words are below 2^50.
+    pub(crate) narrow: bool,
+}
+
+/// What the vector twin of a kernel serves: `any` modulus alike, or each by its `width`.
+#[cfg(target_arch = "x86_64")]
+macro_rules! vector_twin {
+    (any, $name:ident($($arg:ident),*)) => { ifma::$name($($arg),*) };
+    (width($m:expr), $name:ident($($arg:ident),*)) => {
+        if $m.is_narrow() { ifma::$name::<false>($($arg),*) } else { ifma::$name::<true>($($arg),*) }
+    };
+}
+
 macro_rules! kernels {
-    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?);)*) => {
+    ($($(#[$doc:meta])* $kind:ident$(($m:expr))? fn $name:ident($($arg:ident: $ty:ty),* $(,)?);)*) => {
         $($(#[$doc])*
         pub(crate) fn $name(simd: Simd, $($arg: $ty),*) {
             match simd.0 {
@@ -85,7 +107,7 @@ macro_rules! kernels {
                 #[expect(unsafe_code, reason = "the CPU features were detected when `simd` was made")]
                 Level::Ifma => {
                     // SAFETY: `Level::Ifma` exists only after `Simd::fastest` found the features these functions need.
-                    unsafe { ifma::$name($($arg),*) }
+                    unsafe { vector_twin!($kind$(($m))?, $name($($arg),*)) }
                 }
             }
         })*
@@ -94,32 +116,32 @@ macro_rules! kernels {
 
 kernels! {
     /// Forward negacyclic transform in place; output in bit-reversed order.
-    fn ntt_forward(tables: &NttTables, x: &mut [u64]);
+    width(tables.modulus) fn ntt_forward(tables: &NttTables, x: &mut [u64]);
     /// Inverse transform in place, without the factor 1/N.
-    fn ntt_inverse(tables: &NttTables, x: &mut [u64]);
+    width(tables.modulus) fn ntt_inverse(tables: &NttTables, x: &mut [u64]);
     /// x <- x factor + add.
-    fn scale_add(m: &Modulus, x: &mut [u64], factor: Shoup, add: u64);
+    width(m) fn scale_add(m: &Modulus, x: &mut [u64], factor: Shoup, add: u64);
     /// out <- floor(sum_i y_i inverse_i), in floating point: how often the basis product fits into sum_i y_i hat_i.
-    fn overflow(ys: &[&[u64]], inverses: &[f64], out: &mut [u64]);
-    /// out <- sum_i y_i coefficient_i - subtract; the y_i are below 2^50 but not reduced modulo m.
-    fn convert(m: &Modulus, ys: &[&[u64]], coefficients: &[u64], subtract: u64, out: &mut [u64]);
+    any fn overflow(ys: &[&[u64]], inverses: &[f64], out: &mut [u64]);
+    /// out <- sum_i y_i coefficient_i - subtract; the y_i are not reduced modulo m.
+    width(m) fn convert(m: &Modulus, sources: Sources<'_>, coefficients: &[u64], subtract: u64, out: &mut [u64]);
     /// out0 <- sum_i d_i b_i and out1 <- sum_i d_i a_i, where `key` holds, for each block of
     /// [`KEY_BLOCK`] words, that block of b_0, a_0, b_1, a_1, ..: one stream however many digits there are. The key may have more pairs than there are digits.
-    fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]);
+    width(m) fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]);
     /// out <- (u - v) factor.
-    fn sub_scale(m: &Modulus, u: &[u64], v: &[u64], factor: Shoup, out: &mut [u64]);
+    width(m) fn sub_scale(m: &Modulus, u: &[u64], v: &[u64], factor: Shoup, out: &mut [u64]);
     /// x <- x + y.
-    fn add_assign(m: &Modulus, x: &mut [u64], y: &[u64]);
+    any fn add_assign(m: &Modulus, x: &mut [u64], y: &[u64]);
     /// x <- x + y factor.
-    fn add_scaled(m: &Modulus, x: &mut [u64], y: &[u64], factor: Shoup);
+    width(m) fn add_scaled(m: &Modulus, x: &mut [u64], y: &[u64], factor: Shoup);
     /// (a0, a1, out2) <- (a0^2, 2 a0 a1, a1^2).
-    fn square(m: &Modulus, a0: &mut [u64], a1: &mut [u64], out2: &mut [u64]);
-    /// out <- c mod p for signed c below 2^51 in size.
-    fn lift(m: &Modulus, coefficients: &[i64], out: &mut [u64]);
+    width(m) fn square(m: &Modulus, a0: &mut [u64], a1: &mut [u64], out2: &mut [u64]);
+    /// out <- c mod p for signed c.
+    width(m) fn lift(m: &Modulus, coefficients: &[i64], out: &mut [u64]);
     /// out <- automorphism of x (see `automorphism`).
-    fn permute(map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
+    any fn permute(map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
     /// out <- out + automorphism of x.
-    fn permute_add(m: &Modulus, map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
+    any fn permute_add(m: &Modulus, map: &[u32], lanes: &[[u64; LANES]; LANES], x: &[u64], out: &mut [u64]);
 }
 
 #[cfg(test)]

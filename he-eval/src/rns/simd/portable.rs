@@ -1,14 +1,26 @@
 //! Portable twins of the kernels; see the parent module for what each computes.
 
-use crate::rns::modulus::{Modulus, Shoup};
+use crate::rns::modulus::{LAZY_PRODUCTS, Modulus, Shoup, below};
 use crate::rns::ntt::NttTables;
 
-use super::{KEY_BLOCK, LANES};
+use super::{KEY_BLOCK, LANES, Sources};
+
+/// a b + c d + .., reduced before the 128-bit sum can overflow.
+pub(super) fn sum_of_products(m: &Modulus, products: impl Iterator<Item = (u64, u64)>) -> u64 {
+    let mut sum = 0;
+    for (i, (a, b)) in products.enumerate() {
+        if i > 0 && i % LAZY_PRODUCTS == 0 {
+            sum = u128::from(m.reduce_wide(sum));
+        }
+        sum += u128::from(a) * u128::from(b);
+    }
+    m.reduce_wide(sum)
+}
 
 /// Harvey's butterfly (x, y) <- (x + w y, x - w y) on values in [0, 4p).
 fn forward_butterfly(m: &Modulus, x: &mut u64, y: &mut u64, w: Shoup) {
     let twice = 2 * m.value();
-    let a = if *x >= twice { *x - twice } else { *x };
+    let a = below(*x, twice);
     let t = m.mul_lazy(*y, w);
     *x = a + t;
     *y = a + twice - t;
@@ -19,7 +31,7 @@ fn inverse_butterfly(m: &Modulus, x: &mut u64, y: &mut u64, w: Shoup) {
     let twice = 2 * m.value();
     let sum = *x + *y;
     let difference = *x + twice - *y;
-    *x = if sum >= twice { sum - twice } else { sum };
+    *x = below(sum, twice);
     *y = m.mul_lazy(difference, w);
 }
 
@@ -38,7 +50,7 @@ pub(super) fn ntt_forward(tables: &NttTables, x: &mut [u64]) {
     }
     let twice = 2 * m.value();
     for v in x {
-        *v = m.once(if *v >= twice { *v - twice } else { *v });
+        *v = m.once(below(*v, twice));
     }
 }
 
@@ -76,24 +88,31 @@ pub(super) fn overflow(ys: &[&[u64]], inverses: &[f64], out: &mut [u64]) {
     }
 }
 
-pub(super) fn convert(m: &Modulus, ys: &[&[u64]], coefficients: &[u64], subtract: u64, out: &mut [u64]) {
+pub(super) fn convert(m: &Modulus, sources: Sources<'_>, coefficients: &[u64], subtract: u64, out: &mut [u64]) {
     for (j, o) in out.iter_mut().enumerate() {
-        let sum: u128 = ys.iter().zip(coefficients).map(|(y, &c)| u128::from(y[j]) * u128::from(c)).sum();
-        *o = m.sub(m.reduce_wide(sum), subtract);
+        let sum = sum_of_products(m, sources.ys.iter().zip(coefficients).map(|(y, &c)| (y[j], c)));
+        *o = m.sub(sum, subtract);
     }
 }
 
 pub(super) fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]) {
     let block_words = key.len() / (out0.len() / KEY_BLOCK);
-    for j in 0..out0.len() {
-        let block = &key[j / KEY_BLOCK * block_words..][..block_words];
-        let (mut b, mut a) = (0u128, 0u128);
-        for (digit, pair) in digits.iter().zip(block.chunks_exact(2 * KEY_BLOCK)) {
-            b += u128::from(digit[j]) * u128::from(pair[j % KEY_BLOCK]);
-            a += u128::from(digit[j]) * u128::from(pair[KEY_BLOCK + j % KEY_BLOCK]);
+    let blocks = out0.chunks_exact_mut(KEY_BLOCK).zip(out1.chunks_exact_mut(KEY_BLOCK));
+    for (j, ((out0, out1), key)) in blocks.zip(key.chunks_exact(block_words)).enumerate() {
+        let mut sums = [[0u128; 2]; KEY_BLOCK];
+        for (i, (digit, pair)) in digits.iter().zip(key.chunks_exact(2 * KEY_BLOCK)).enumerate() {
+            if i > 0 && i % LAZY_PRODUCTS == 0 {
+                sums.as_flattened_mut().iter_mut().for_each(|sum| *sum = m.reduce_wide(*sum).into());
+            }
+            let (b, a) = pair.split_at(KEY_BLOCK);
+            for (((sum, &d), &b), &a) in sums.iter_mut().zip(&digit[j * KEY_BLOCK..]).zip(b).zip(a) {
+                sum[0] += u128::from(d) * u128::from(b);
+                sum[1] += u128::from(d) * u128::from(a);
+            }
         }
-        out0[j] = m.reduce_wide(b);
-        out1[j] = m.reduce_wide(a);
+        for ((out0, out1), sum) in out0.iter_mut().zip(out1).zip(sums) {
+            (*out0, *out1) = (m.reduce_wide(sum[0]), m.reduce_wide(sum[1]));
+        }
     }
 }
 

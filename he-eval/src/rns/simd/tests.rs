@@ -57,7 +57,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn elementwise_kernels(seed in any::<u64>(), bits in prop::sample::select(vec![17u32, 30, 40, 50])) {
+    fn elementwise_kernels(seed in any::<u64>(), bits in prop::sample::select(vec![17u32, 30, 40, 50, 51, 60, 61])) {
         let mut c = Case::new(seed, bits);
         let (m, s, add) = (c.m.clone(), c.factor(), c.factor().w);
         let state = [c.poly(), c.poly(), c.poly()];
@@ -69,7 +69,7 @@ proptest! {
             let [a, b, c] = x else { unreachable!("three polynomials") };
             square(simd, &m, a, b, c);
         });
-        let signed: Vec<i64> = (0..N).map(|_| c.rng.random_range(-(1i64 << 50)..1 << 50)).collect();
+        let signed: Vec<i64> = (0..N).map(|_| c.rng.random()).collect();
         same(&state, |simd, x| lift(simd, &m, &signed, &mut x[0]));
         let auto = Automorphism::new(galois_element((seed % 1024) as u32, N), N);
         same(&state, |simd, x| { let (a, b) = two(x); permute(simd, &auto.map, &auto.lanes, a, b); });
@@ -77,14 +77,18 @@ proptest! {
     }
 
     #[test]
-    fn sums_of_products(seed in any::<u64>(), bits in prop::sample::select(vec![17u32, 40, 50]), count in 1usize..40) {
+    fn sums_of_products(seed in any::<u64>(), bits in prop::sample::select(vec![17u32, 40, 50, 51, 61]), count in 1usize..40) {
         let mut c = Case::new(seed, bits);
         let m = c.m.clone();
         let ys: Vec<Vec<u64>> = (0..count).map(|_| if seed % 2 == 0 { c.largest() } else { c.poly() }).collect();
         let refs: Vec<&[u64]> = ys.iter().map(Vec::as_slice).collect();
         let coefficients: Vec<u64> = (0..count).map(|_| if seed % 2 == 0 { m.value() - 1 } else { c.factor().w }).collect();
         let state = [vec![0; N], vec![0; N]];
-        same(&state, |simd, x| convert(simd, &m, &refs, &coefficients, coefficients[0], &mut x[0]));
+        same(&state, |simd, x| convert(simd, &m, Sources { ys: &refs, narrow: m.is_narrow() }, &coefficients, coefficients[0], &mut x[0]));
+        let wide: Vec<Vec<u64>> = ys.iter().map(|y| y.iter().map(|y| y.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 3).collect()).collect();
+        let wide: Vec<&[u64]> = wide.iter().map(Vec::as_slice).collect();
+        let wide = Sources { ys: &wide, narrow: false };
+        same(&state, |simd, x| convert(simd, &m, wide, &coefficients, coefficients[0], &mut x[0]));
         let inverses = vec![1.0 / m.value() as f64; count];
         same(&state, |simd, x| overflow(simd, &refs, &inverses, &mut x[0]));
         let key: Vec<u64> = (0..2 * count).flat_map(|_| if seed % 2 == 0 { c.largest() } else { c.poly() }).collect();
@@ -95,7 +99,7 @@ proptest! {
 /// Both twins against the sum written out, for every width of words and both layouts.
 #[test]
 fn dot_products() {
-    for (bits, width) in [(20, 4), (32, 4), (33, 5), (40, 5), (48, 6), (50, 7)] {
+    for (bits, width) in [(20, 4), (32, 4), (33, 5), (40, 5), (48, 6), (50, 7), (51, 7), (56, 7), (61, 8)] {
         for (mirrored, largest, count) in [(true, false, 5), (true, true, 40), (false, true, 17), (false, false, 33)] {
             let mut c = Case::new(u64::from(bits), bits);
             let tiling = Tiling::new(mirrored, c.m.value());
@@ -135,7 +139,7 @@ fn dot_products() {
 #[test]
 fn transforms() {
     for log_n in 8..=16 {
-        for bits in [log_n + 9, 40, 50] {
+        for bits in [log_n + 9, 40, 50, 51, 61] {
             let prime = PrimeChain::new(log_n, &[bits], &[]).unwrap().q[0];
             let mut rng = ChaCha8Rng::seed_from_u64(u64::from(bits));
             let tables = NttTables::new(prime, 1 << log_n, Simd::fastest());
