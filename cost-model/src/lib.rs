@@ -53,7 +53,7 @@ pub use error::{CostError, ParamsError};
 pub use estimate::{Estimate, MemoryEstimate, StepEstimate, estimate, estimate_with};
 pub use linear_plan::{LinearPlan, PartialSum, Term};
 pub use lower::{InputPacking, LowerOptions, Lowerer, StrategyChoice};
-pub use params::{CkksParams, CkksParamsLiteral, Security, max_log_qp};
+pub use params::{CkksParams, CkksParamsLiteral, RingType, Security, max_log_qp};
 pub use planner::{Plan, PlanOptions, chains};
 pub use program::{HeProgram, LinearStep, Source, SourceOp, Step, StepKind, Strategy, Value, ValueId};
 pub use units::{Bytes, Seconds};

@@ -7,12 +7,12 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum HeError {
     /// No prime of this size fits the ring.
-    #[error("no unused prime of {bits} bits is 1 mod 2^{} (at most {max} bits are supported)", log_n + 1)]
+    #[error("no unused prime of {bits} bits is 1 mod 2^{log_order} (at most {max} bits are supported)")]
     PrimeBits {
         /// Wanted bits.
         bits: u32,
-        /// Ring degree.
-        log_n: u32,
+        /// log2 of the order of the roots of unity.
+        log_order: u32,
         /// Largest supported size.
         max: u32,
     },

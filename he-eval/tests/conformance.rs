@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use striae_cost_model::{CkksParams, CkksParamsLiteral, LinearPlan, OpCounts, Term};
+use striae_cost_model::{CkksParams, CkksParamsLiteral, LinearPlan, OpCounts, RingType, Term};
 use striae_he_eval::{ClearBackend, HeBackend, HeClient, HeError, RnsBackend, Seed, Simd};
 
 /// Largest error of a slot of size about 1.
@@ -52,8 +52,17 @@ trait Case {
 
 /// Small rings are far from secure with these chains; the arithmetic does not care.
 fn params(log_n: u32, log_q: &[u32], log_p: &[u32], log_scale: u32) -> CkksParams {
-    let literal = CkksParamsLiteral { log_n, log_q: log_q.to_vec(), log_p: log_p.to_vec(), log_scale, insecure: true };
-    literal.try_into().unwrap()
+    params_in(RingType::Standard, log_n, log_q, log_p, log_scale)
+}
+
+fn params_in(ring: RingType, log_n: u32, log_q: &[u32], log_p: &[u32], log_scale: u32) -> CkksParams {
+    let (log_q, log_p) = (log_q.to_vec(), log_p.to_vec());
+    CkksParamsLiteral { log_n, log_q, log_p, log_scale, ring, insecure: true }.try_into().unwrap()
+}
+
+/// The same chain with N real slots.
+fn real(params: &CkksParams) -> CkksParams {
+    params_in(RingType::ConjugateInvariant, params.log_n(), params.log_q(), params.log_p(), params.log_scale())
 }
 
 fn shallow(log_n: u32) -> CkksParams {
@@ -409,6 +418,7 @@ fn refuse_plans<B: HeBackend>(rig: &Rig<B>, ct: &B::Ciphertext, low: &B::Ciphert
 fn additions() {
     conform(&shallow(12), &Additions);
     conform(&params(13, &[50, 35, 35, 35], &[50], 35), &Additions);
+    conform(&real(&shallow(12)), &Additions);
 }
 
 #[test]
@@ -416,6 +426,8 @@ fn rotations() {
     conform(&shallow(12), &Rotations);
     conform(&params(12, &[50, 40, 40, 40], &[50, 50], 40), &Rotations);
     conform(&shallow(13), &Rotations);
+    conform(&real(&shallow(11)), &Rotations);
+    conform(&real(&params(12, &[50, 40, 40, 40], &[50, 50], 40)), &Rotations);
 }
 
 #[test]
@@ -425,7 +437,9 @@ fn linear_plans() {
     let small = shallow(12);
     for seed in 0..12 {
         let case = RandomLinear { seed, babies: seed % 4 != 3, giants: seed % 2 == 1, folds: seed % 3 == 2 };
-        conform(if seed % 2 == 0 { &grouped } else { &small }, &case);
+        let params = if seed % 2 == 0 { &grouped } else { &small };
+        conform(params, &case);
+        conform(&real(params), &case);
     }
     conform(&shallow(13), &RandomLinear { seed: 99, babies: true, giants: true, folds: true });
 }
@@ -434,6 +448,7 @@ fn linear_plans() {
 fn deep_circuits() {
     conform(&params(12, &[50, 40, 40, 40, 40, 40, 40], &[50, 50], 40), &Deep);
     conform(&params(13, &[50, 40, 40, 40, 40], &[50], 40), &Deep);
+    conform(&real(&params(12, &[50, 40, 40, 40, 40, 40, 40], &[50, 50], 40)), &Deep);
 }
 
 #[test]
@@ -462,11 +477,13 @@ fn wide_special_primes_keep_the_precision_of_a_50_bit_scale() {
 #[test]
 fn refusals() {
     conform(&shallow(12), &Refusals);
+    conform(&real(&shallow(12)), &Refusals);
 }
 
 #[test]
 fn large_rings() {
     conform(&params(14, &[50, 40, 40, 40, 40], &[50, 50], 40), &Deep);
+    conform(&real(&params(15, &[50, 40, 40], &[50, 50], 40)), &Deep);
     conform(
         &params(15, &[50, 40, 40], &[50, 50, 50], 40),
         &RandomLinear { seed: 5, babies: true, giants: true, folds: true },
@@ -485,13 +502,14 @@ fn the_simulator_refuses_what_overflows() {
 
 #[test]
 fn the_public_key_encrypts_for_the_client() {
-    let params = shallow(12);
-    let (client, backend) = RnsBackend::keygen(&params, &[3], Seed::Entropy).unwrap();
-    let x: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
-    let ct = client.public_key().encrypt(&x, 2, 2f64.powi(40)).unwrap();
-    assert_close("public key", &vec![(client.decrypt(&ct).unwrap(), x.clone())], TOLERANCE);
-    let turned = backend.rotate(&ct, 3).unwrap();
-    assert_close("public key", &vec![(client.decrypt(&turned).unwrap(), rotated(&x, 3))], TOLERANCE);
+    for params in [shallow(12), real(&shallow(12))] {
+        let (client, backend) = RnsBackend::keygen(&params, &[3], Seed::Entropy).unwrap();
+        let x: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
+        let ct = client.public_key().encrypt(&x, 2, 2f64.powi(40)).unwrap();
+        assert_close("public key", &vec![(client.decrypt(&ct).unwrap(), x.clone())], TOLERANCE);
+        let turned = backend.rotate(&ct, 3).unwrap();
+        assert_close("public key", &vec![(client.decrypt(&turned).unwrap(), rotated(&x, 3))], TOLERANCE);
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(crate) struct Conversion {
     pub(crate) from: Vec<usize>,
     /// Whether all of them are narrow.
     narrow: bool,
-    /// 1 / (N hat_i): the inverse transform leaves a factor N.
+    /// 1 / (f hat_i) with f the factor that the inverse transform leaves.
     factors: Vec<Shoup>,
     /// h / hat_i.
     shifts: Vec<u64>,
@@ -70,8 +70,9 @@ pub(crate) struct Conversion {
 }
 
 impl Conversion {
-    /// Conversion from the primes `from` to the primes `to`, both by index.
-    pub(crate) fn new(primes: &[Modulus], n: usize, from: &[usize], to: &[usize]) -> Self {
+    /// Conversion from the primes `from` to the primes `to`, both by index; `unscaled` is the factor that the inverse
+    /// transform leaves.
+    pub(crate) fn new(primes: &[Modulus], unscaled: u64, from: &[usize], to: &[usize]) -> Self {
         let hat = |i: usize, m: &Modulus| product(primes, from.iter().filter(|&&j| j != i), m);
         let half = |m: &Modulus| m.mul(m.sub(product(primes, from, m), 1), m.inv(2));
         let mut conversion = Self {
@@ -85,7 +86,7 @@ impl Conversion {
         for &i in from {
             let m = &primes[i];
             let hat_inv = m.inv(hat(i, m));
-            conversion.factors.push(m.shoup(m.mul(hat_inv, m.inv(n as u64))));
+            conversion.factors.push(m.shoup(m.mul(hat_inv, m.inv(unscaled))));
             conversion.shifts.push(m.mul(half(m), hat_inv));
         }
         for &t in to {
@@ -143,11 +144,11 @@ pub(crate) struct Division {
 
 impl Division {
     /// Division by the primes `drop` (index, position in the dividend), keeping the first `keep` primes.
-    pub(crate) fn new(primes: &[Modulus], n: usize, drop: &[(usize, usize)], keep: usize) -> Self {
+    pub(crate) fn new(primes: &[Modulus], unscaled: u64, drop: &[(usize, usize)], keep: usize) -> Self {
         let from: Vec<usize> = drop.iter().map(|d| d.0).collect();
         let inverse = |m: &Modulus| m.shoup(m.inv(product(primes, &from, m)));
         Self {
-            conversion: Conversion::new(primes, n, &from, &(0..keep).collect::<Vec<_>>()),
+            conversion: Conversion::new(primes, unscaled, &from, &(0..keep).collect::<Vec<_>>()),
             positions: drop.iter().map(|d| d.1).collect(),
             inverses: primes[..keep].iter().map(inverse).collect(),
         }

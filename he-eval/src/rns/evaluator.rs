@@ -36,7 +36,7 @@ impl RnsBackend {
         seed: Seed,
         simd: Simd,
     ) -> Result<(RnsClient, Self), HeError> {
-        let ctx = Arc::new(Context::new(params.log_n(), params.log_q(), params.log_p(), simd)?);
+        let ctx = Arc::new(Context::new(params, simd)?);
         let mut rng = seed.rng()?;
         let secret = SecretKey::generate(&ctx, &mut rng);
         let keys = EvaluationKeys::generate(&ctx, &secret, rotations, &mut rng)?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
+use striae_cost_model::RingType;
 use zeroize::Zeroizing;
 
 use crate::HeError;
@@ -48,12 +49,21 @@ impl SecretKey {
     }
 
     /// Coefficients of the image under X -> X^g.
-    fn image(&self, g: usize) -> Zeroizing<Vec<i64>> {
+    fn image(&self, g: usize, ring: RingType) -> Zeroizing<Vec<i64>> {
         let n = self.coefficients.len();
         let mut image = Zeroizing::new(vec![0; n]);
         for (i, &c) in self.coefficients.iter().enumerate() {
-            let exponent = i * g % (2 * n);
-            image[exponent % n] = if exponent < n { c } else { -c };
+            let (place, positive) = match ring {
+                // X^N = -1.
+                RingType::Standard => (i * g % n, i * g % (2 * n) < n),
+                // X^e + X^-e is even in e and changes its sign with e -> 2N - e.
+                RingType::ConjugateInvariant => {
+                    let e = i * g % (4 * n);
+                    let e = e.min(4 * n - e);
+                    if e < n { (e, true) } else { (2 * n - e, false) }
+                }
+            };
+            image[place] = if positive { c } else { -c };
         }
         image
     }
@@ -247,11 +257,11 @@ impl EvaluationKeys {
         wanted.dedup();
         let seeds: Vec<ChaCha20Rng> = wanted.iter().map(|_| sampling::child(rng)).collect();
         let keys = parallel::collect(wanted.len(), |k| {
-            let g = galois_element(wanted[k], ctx.n);
-            let to = secret.image(inverse_element(g, ctx.n));
+            let g = galois_element(wanted[k], ctx.order());
+            let to = secret.image(inverse_element(g, ctx.order()), ctx.ring);
             let from = |i: usize| Zeroizing::new(secret.limb(ctx, i).to_vec());
             let key = SwitchKey::generate(ctx, &from, &to, seeds[k].clone());
-            Ok::<_, HeError>((wanted[k], RotationKey { key, automorphism: Automorphism::new(g, ctx.n) }))
+            Ok::<_, HeError>((wanted[k], RotationKey { key, automorphism: Automorphism::new(g, ctx.n, ctx.ring) }))
         })?;
         let squared = |i: usize| {
             let m = &ctx.tables[i].modulus;
@@ -264,7 +274,7 @@ impl EvaluationKeys {
     /// From their parts.
     pub(crate) fn from_keys(ctx: &Context, relinearisation: SwitchKey, rotations: Vec<(u32, SwitchKey)>) -> Self {
         let rotation = |(rotation, key)| {
-            let automorphism = Automorphism::new(galois_element(rotation, ctx.n), ctx.n);
+            let automorphism = Automorphism::new(galois_element(rotation, ctx.order()), ctx.n, ctx.ring);
             (rotation, RotationKey { key, automorphism })
         };
         Self { relinearisation, rotations: rotations.into_iter().map(rotation).collect() }

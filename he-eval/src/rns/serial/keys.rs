@@ -17,7 +17,7 @@ use super::stream::{Reader, Writer, residue_bytes};
 use super::{SerialError, stream};
 
 fn context(params: &CkksParams) -> Result<Arc<Context>, HeError> {
-    Context::new(params.log_n(), params.log_q(), params.log_p(), Simd::detect()).map(Arc::new)
+    Context::new(params, Simd::detect()).map(Arc::new)
 }
 
 fn expected(kind: FileKind, params: &CkksParams) -> Result<Expected, SerialError> {
