@@ -181,10 +181,10 @@ impl CkksParams {
         words * self.slots() as u64
     }
 
-    /// Bytes of one key-switching key.
-    pub fn key_bytes(&self) -> u64 {
-        let limbs = self.literal.log_q.len() + self.literal.log_p.len();
-        2 * self.digits(self.max_level()) as u64 * limbs as u64 * (8u64 << self.literal.log_n)
+    /// Bytes of one key-switching key for ciphertexts up to `level`.
+    pub fn key_bytes(&self, level: usize) -> u64 {
+        let limbs = level + 1 + self.literal.log_p.len();
+        2 * self.digits(level) as u64 * limbs as u64 * (8u64 << self.literal.log_n)
     }
 }
 

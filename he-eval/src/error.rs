@@ -82,6 +82,19 @@ pub enum HeError {
         /// Rotation.
         rotation: u32,
     },
+    /// A square that the evaluation keys do not cover.
+    #[error("no key for squares")]
+    MissingSquareKey,
+    /// A key used above the level it was made for.
+    #[error("the {key} key serves levels up to {max}, not level {level}")]
+    KeyLevel {
+        /// Which.
+        key: &'static str,
+        /// Level of the ciphertext.
+        level: usize,
+        /// Level of the key.
+        max: usize,
+    },
     /// A rotation by at least the number of slots.
     #[error("rotation {rotation} is not below the {slots} slots")]
     RotationRange {

@@ -55,7 +55,7 @@ impl<B: HeBackend> Session<B> {
         seed: Seed,
     ) -> Result<Self, SessionError> {
         let start = Instant::now();
-        let (client, backend) = B::keygen(params, &program.rotations(), seed)?;
+        let (client, backend) = B::keygen(params, &program.keys(), seed)?;
         let keys = start.elapsed();
         let start = Instant::now();
         let circuit = Circuit::compile(&backend, program, graph, weights)?;

@@ -37,7 +37,7 @@ fn check(name: &str, graph: &TypedGraph, log_n: u32, options: &LowerOptions, see
     let params = params(log_n, Lowerer::depth(&graph, options.fuse).unwrap());
     let calibration = Calibration::generic();
     let program = Arc::new(Lowerer::new(&calibration).lower(&graph, &params, options).unwrap());
-    let (client, backend) = ClearBackend::keygen(&params, &program.rotations(), Seed::Fixed(seed)).unwrap();
+    let (client, backend) = ClearBackend::keygen(&params, &program.keys(), Seed::Fixed(seed)).unwrap();
     let circuit = Circuit::compile(&backend, Arc::clone(&program), &graph, &store).unwrap();
     let image = image(&graph, &mut rng);
     let slots = pack(&program, &image).unwrap();

@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use striae_cost_model::{CkksParams, CkksParamsLiteral, LinearPlan, OpCounts, RingType, Term};
+use striae_cost_model::{CkksParams, CkksParamsLiteral, KeyPlan, LinearPlan, OpCounts, RingType, Term};
 use striae_he_eval::{ClearBackend, HeBackend, HeClient, HeError, RnsBackend, Seed, Simd};
 
 /// Largest error of a slot of size about 1.
@@ -83,6 +83,10 @@ fn assert_close(backend: &str, outcome: &Outcome, tolerance: f64) {
     }
 }
 
+fn all_levels(params: &CkksParams, rotations: &[u32]) -> KeyPlan {
+    KeyPlan::up_to(params.max_level(), rotations.iter().copied())
+}
+
 /// Runs a case on the simulator and on RNS-CKKS with both kinds of kernels.
 fn conform(params: &CkksParams, case: &impl Case) {
     conform_within(TOLERANCE, params, case);
@@ -90,11 +94,11 @@ fn conform(params: &CkksParams, case: &impl Case) {
 
 /// The same with another bound on errors.
 fn conform_within(tolerance: f64, params: &CkksParams, case: &impl Case) {
-    let rotations = case.rotations(params.slots());
-    let (outcome, counts) = run_on(ClearBackend::keygen(params, &rotations, Seed::Fixed(1)).unwrap(), case);
+    let keys = all_levels(params, &case.rotations(params.slots()));
+    let (outcome, counts) = run_on(ClearBackend::keygen(params, &keys, Seed::Fixed(1)).unwrap(), case);
     assert_close("clear", &outcome, tolerance);
     for simd in [Simd::portable(), Simd::detect()] {
-        let keys = RnsBackend::keygen_with(params, &rotations, Seed::Fixed(1), simd).unwrap();
+        let keys = RnsBackend::keygen_with(params, &keys, Seed::Fixed(1), simd).unwrap();
         let (outcome, executed) = run_on(keys, case);
         assert_close(simd.name(), &outcome, tolerance);
         assert_eq!(executed, counts, "operation counts of {} and of the simulator", simd.name());
@@ -493,7 +497,7 @@ fn large_rings() {
 #[test]
 fn the_simulator_refuses_what_overflows() {
     let params = shallow(12);
-    let (client, backend) = ClearBackend::keygen(&params, &[], Seed::Entropy).unwrap();
+    let (client, backend) = ClearBackend::keygen(&params, &all_levels(&params, &[]), Seed::Entropy).unwrap();
     let scale = 2f64.powi(40);
     let ct = client.encrypt(&vec![100.0; params.slots()], 1, scale).unwrap();
     let squared = backend.square(&ct);
@@ -503,7 +507,7 @@ fn the_simulator_refuses_what_overflows() {
 #[test]
 fn the_public_key_encrypts_for_the_client() {
     for params in [shallow(12), real(&shallow(12))] {
-        let (client, backend) = RnsBackend::keygen(&params, &[3], Seed::Entropy).unwrap();
+        let (client, backend) = RnsBackend::keygen(&params, &all_levels(&params, &[3]), Seed::Entropy).unwrap();
         let x: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
         let ct = client.public_key().encrypt(&x, 2, 2f64.powi(40)).unwrap();
         assert_close("public key", &vec![(client.decrypt(&ct).unwrap(), x.clone())], TOLERANCE);
@@ -519,19 +523,47 @@ fn equal_seeds_give_equal_results_at_any_number_of_threads() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let rotations = case.rotations(params.slots());
-            run_on(RnsBackend::keygen(&params, &rotations, Seed::Fixed(5)).unwrap(), &case).0
+            let keys = all_levels(&params, &case.rotations(params.slots()));
+            run_on(RnsBackend::keygen(&params, &keys, Seed::Fixed(5)).unwrap(), &case).0
         })
     };
     assert!(run(1) == run(3));
 }
 
 #[test]
-fn keys_are_exactly_those_asked_for() {
-    let params = shallow(12);
-    let (_, backend) = RnsBackend::keygen(&params, &[5, 0, 1, 5], Seed::Entropy).unwrap();
-    assert_eq!(backend.rotations().collect::<Vec<_>>(), [1, 5]);
-    assert_eq!(backend.key_bytes() as u64, 3 * params.key_bytes());
-    let refused = RnsBackend::keygen(&params, &[2048], Seed::Entropy).err();
-    assert_eq!(refused, Some(HeError::RotationRange { rotation: 2048, slots: 2048 }));
+fn keys_are_exactly_those_planned() {
+    let params = params(12, &[50, 40, 40, 40, 40], &[50, 50], 40);
+    let plan = KeyPlan::new(Some(3), vec![(5, 2), (0, 4), (1, 4), (5, 1)]);
+    let (client, backend) = RnsBackend::keygen(&params, &plan, Seed::Entropy).unwrap();
+    let kept = backend.key_plan();
+    assert_eq!((kept.square, &*kept.rotations), (Some(3), &[(1, 4), (5, 2)][..]));
+    assert_eq!(backend.key_bytes() as u64, plan.levels().map(|level| params.key_bytes(level)).sum::<u64>());
+    assert!(params.key_bytes(2) < params.key_bytes(4) / 2);
+    // A trimmed key serves its level and those below, and refuses those above.
+    let x: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
+    for level in 0..=params.max_level() {
+        let ct = client.encrypt(&x, level, 2f64.powi(40)).unwrap();
+        match backend.rotate(&ct, 5) {
+            Ok(turned) if level <= 2 => {
+                assert_close("trimmed", &vec![(client.decrypt(&turned).unwrap(), rotated(&x, 5))], TOLERANCE);
+            }
+            other => assert_eq!(other.err(), Some(HeError::KeyLevel { key: "rotation", level, max: 2 })),
+        }
+        let squared = backend.square(&ct);
+        match level {
+            0 => assert!(matches!(squared, Err(HeError::LevelExhausted { .. }))),
+            4 => assert_eq!(squared.err(), Some(HeError::KeyLevel { key: "relinearisation", level, max: 3 })),
+            _ => {
+                let expected = x.iter().map(|v| v * v).collect();
+                assert_close("trimmed", &vec![(client.decrypt(&squared.unwrap()).unwrap(), expected)], TOLERANCE);
+            }
+        }
+    }
+    for (rotation, level, error) in [
+        (2048, 1, HeError::RotationRange { rotation: 2048, slots: 2048 }),
+        (1, 5, HeError::LevelTooHigh { op: "keygen", level: 5, max: 4 }),
+    ] {
+        let plan = KeyPlan::new(None, vec![(rotation, level)]);
+        assert_eq!(RnsBackend::keygen(&params, &plan, Seed::Entropy).err(), Some(error));
+    }
 }
