@@ -234,15 +234,17 @@ fn values_are_checked() {
     let secret = |at, with: &[u8]| read_secret(&FILES.params, &patched(&FILES.secret, at, with));
     refused(secret(2047, &[3]), "secret key: is not ternary");
     let keys = |at, with: &[u8]| read_keys(&FILES.params, &patched(&FILES.keys, at, with));
-    // Counts and rotations come first; a key is its seed, and 5, 4 (or 5), 4 (or 5) and 6 bytes for each coefficient of
-    // each of three digits.
+    // The count comes first. A key is its rotation, its level, its seed, and 5, 4 (or 5), 4 (or 5) and 6 bytes for each
+    // coefficient of each of three digits; the second serves one level less, and has two digits without the third prime.
     refused(keys(0, &u32::MAX.to_le_bytes()), "rotation: truncated");
     refused(keys(0, &1u32.to_le_bytes()), "payload: has");
-    refused(keys(4 + 32, &[255; 5]), "relinearisation key: residue 0 is 1099511627775, not below its prime");
-    let key = (FILES.keys.len() - HEADER - CHECKSUM - 4 - 2 * 4) / 3;
-    refused(keys(4 + key, &0u32.to_le_bytes()), "rotation: is 0");
-    refused(keys(4 + key, &1024u32.to_le_bytes()), "rotation: is 1024, expected ascending rotations in 1..1024");
-    refused(keys(4 + key, &5u32.to_le_bytes()), "rotation: is 5");
+    refused(keys(8, &3u32.to_le_bytes()), "level of a key: is 3, expected at most 2");
+    refused(keys(4 + 8 + 32, &[255; 5]), "relinearisation key: residue 0 is 1099511627775, not below its prime");
+    let second = 8 + 32 + 2 * 2048 * (5 + 4 + 6);
+    let second_at = 4 + (FILES.keys.len() - HEADER - CHECKSUM - 4 - second) / 2;
+    refused(keys(second_at, &0u32.to_le_bytes()), "rotation: is 0");
+    refused(keys(second_at, &1024u32.to_le_bytes()), "rotation: is 1024, expected ascending rotations in 0..1024");
+    refused(keys(second_at, &5u32.to_le_bytes()), "rotation: is 5");
     let group = |at, with: &[u8]| read_group(&SERVER, &patched(&FILES.ciphertexts, at, with));
     refused(group(0, &[8]), "network: the ciphertexts are of network 0807");
     refused(group(32, &[2]), "content: the ciphertexts are of a result, expected an image");
