@@ -47,8 +47,14 @@ mod tests {
 
     #[test]
     fn every_primitive_is_measured_where_it_exists() {
-        let literal =
-            CkksParamsLiteral { log_n: 11, log_q: vec![30, 25], log_p: vec![31], log_scale: 25, ring: RingType::Standard, insecure: true };
+        let literal = CkksParamsLiteral {
+            log_n: 11,
+            log_q: vec![30, 25],
+            log_p: vec![31],
+            log_scale: 25,
+            ring: RingType::Standard,
+            insecure: true,
+        };
         let params = literal.try_into().unwrap();
         for level in [0, 1] {
             let mut events = Vec::new();
