@@ -67,6 +67,7 @@ impl RingType {
         }
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
     pub(crate) const fn is_standard(&self) -> bool {
         matches!(self, Self::Standard)
     }

@@ -97,7 +97,8 @@ pub(crate) fn linear(
     let level = weights.level.checked_sub(1).ok_or(HeError::LevelExhausted { op: "linear" })?;
     let key = |&r: &u32| if r == 0 { Ok(None) } else { backend.keys.rotation(r, weights.level).map(Some) };
     let keys = plan.babies.iter().map(|b| b.iter().map(key).collect()).collect::<Result<Vec<Vec<_>>, _>>()?;
-    plan.giants.iter().chain(&plan.folds).try_for_each(|r| key(r).map(drop))?;
+    plan.giants.iter().try_for_each(|r| key(r).map(drop))?;
+    plan.folds.iter().try_for_each(|&r| backend.keys.rotation(r, level).map(drop))?;
     let digits = (0..inputs.len()).map(|i| {
         checked.is_rotated(i).then(|| {
             backend.tally.count(|c| c.hoists += 1);
