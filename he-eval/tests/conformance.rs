@@ -74,7 +74,7 @@ fn assert_close(backend: &str, outcome: &Outcome, tolerance: f64) {
     }
 }
 
-/// Runs a case on the simulator and on RNS-CKKS with both kinds of kernels.
+/// Runs a case on the simulator and on RNS-CKKS with all kinds of kernels.
 fn conform(params: &CkksParams, case: &impl Case) {
     conform_within(TOLERANCE, params, case);
 }
@@ -84,7 +84,7 @@ fn conform_within(tolerance: f64, params: &CkksParams, case: &impl Case) {
     let rotations = case.rotations(params.slots());
     let (outcome, counts) = run_on(ClearBackend::keygen(params, &rotations, Seed::Fixed(1)).unwrap(), case);
     assert_close("clear", &outcome, tolerance);
-    for simd in [Simd::portable(), Simd::detect()] {
+    for simd in Simd::available() {
         let keys = RnsBackend::keygen_with(params, &rotations, Seed::Fixed(1), simd).unwrap();
         let (outcome, executed) = run_on(keys, case);
         assert_close(simd.name(), &outcome, tolerance);
