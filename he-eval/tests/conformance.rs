@@ -87,7 +87,7 @@ fn all_levels(params: &CkksParams, rotations: &[u32]) -> KeyPlan {
     KeyPlan::up_to(params.max_level(), rotations.iter().copied())
 }
 
-/// Runs a case on the simulator and on RNS-CKKS with both kinds of kernels.
+/// Runs a case on the simulator and on RNS-CKKS with all kinds of kernels.
 fn conform(params: &CkksParams, case: &impl Case) {
     conform_within(TOLERANCE, params, case);
 }
@@ -97,7 +97,7 @@ fn conform_within(tolerance: f64, params: &CkksParams, case: &impl Case) {
     let keys = all_levels(params, &case.rotations(params.slots()));
     let (outcome, counts) = run_on(ClearBackend::keygen(params, &keys, Seed::Fixed(1)).unwrap(), case);
     assert_close("clear", &outcome, tolerance);
-    for simd in [Simd::portable(), Simd::detect()] {
+    for simd in Simd::available() {
         let keys = RnsBackend::keygen_with(params, &keys, Seed::Fixed(1), simd).unwrap();
         let (outcome, executed) = run_on(keys, case);
         assert_close(simd.name(), &outcome, tolerance);

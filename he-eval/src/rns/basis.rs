@@ -177,6 +177,7 @@ pub(crate) fn product<'a>(primes: &[Modulus], indices: impl IntoIterator<Item = 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use striae_cost_model::CkksParams;
 
     use super::*;
     use crate::rns::simd::Simd;
@@ -187,7 +188,7 @@ mod tests {
     /// Converts the constant x from the primes `from` to the prime 0.
     fn converted(ctx: &Context, from: &[usize], x: i128) -> u64 {
         let primes: Vec<Modulus> = ctx.tables.iter().map(|t| t.modulus.clone()).collect();
-        let conversion = Conversion::new(&primes, ctx.n, from, &[0]);
+        let conversion = Conversion::new(&primes, ctx.n as u64, from, &[0]);
         let limbs: Vec<Vec<u64>> = from
             .iter()
             .map(|&i| {
@@ -211,11 +212,10 @@ mod tests {
 
         #[test]
         fn conversion_is_centred(offset in any::<u64>(), negative in any::<bool>()) {
-            for (log_q, log_p) in [
-                (&[40][..], &[61, 60][..]), (&[61], &[61, 60]), (&[50], &[61, 40]), (&[61], &[61, 30, 30]), (&[60], &[50, 50]),
-            ] {
+            for chain in ["Q=40 P=61,60", "Q=61 P=61,60", "Q=50 P=61,40", "Q=61 P=61,30,30", "Q=60 P=50,50"] {
+                let params: CkksParams = format!("N=2^11 {chain} scale=2^30 insecure").parse().unwrap();
                 for simd in [Simd::portable(), Simd::fastest()] {
-                    let ctx = Context::new(11, log_q, log_p, simd).unwrap();
+                    let ctx = Context::new(&params, simd).unwrap();
                     let m = &ctx.tables[0].modulus;
                     let from: Vec<usize> = (1..ctx.tables.len()).collect();
                     let d: i128 = from.iter().map(|&i| i128::from(ctx.tables[i].modulus.value())).product();

@@ -22,8 +22,7 @@ pub(crate) struct Twiddles {
     pub(crate) w: Vec<u64>,
     /// Their Shoup quotients.
     pub(crate) ws: Vec<u64>,
-    /// The last three levels regrouped by vector: for each block of 64 words 7 rows of 8 factors and 8 lane quotients, for
-    /// sub-blocks of length 8, 4, 4, 2, 2, 2, 2. Empty unless vector kernels will use them.
+    /// The same in the order and form of the vector kernels that will use them.
     pub(crate) lanes: Vec<[u64; 8]>,
 }
 
@@ -40,7 +39,7 @@ impl Twiddles {
         // In the tree of size 2N, level l of the first half starts at node 2^(l+1) instead of 2^l.
         let node = |k: usize| if whole == n || k == 0 { k } else { k + (1 << k.ilog2()) };
         let factors: Vec<Shoup> = (0..n).map(|k| m.shoup(powers[reverse_bits(node(k), whole)])).collect();
-        let lanes = if simd == Simd::portable() { Vec::new() } else { lane_rows(m, &factors) };
+        let lanes = simd::lane_rows(simd, m, &factors);
         Self { w: factors.iter().map(|s| s.w).collect(), ws: factors.iter().map(|s| s.ws).collect(), lanes }
     }
 
@@ -48,20 +47,6 @@ impl Twiddles {
     pub(crate) fn at(&self, k: usize) -> Shoup {
         Shoup { w: self.w[k], ws: self.ws[k] }
     }
-}
-
-/// See [`Twiddles::lanes`].
-fn lane_rows(m: &Modulus, factors: &[Shoup]) -> Vec<[u64; 8]> {
-    let n = factors.len();
-    let mut rows = Vec::with_capacity(n / 64 * 14);
-    for block in 0..n / 64 {
-        for (children, j) in [(1, 0), (2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3)] {
-            let factor = |lane: usize| factors[children * (n / 8 + 8 * block + lane) + j];
-            rows.push(std::array::from_fn(|lane| factor(lane).w));
-            rows.push(std::array::from_fn(|lane| m.lane_quotient(factor(lane))));
-        }
-    }
-    rows
 }
 
 /// i with its log2(n) low bits reversed.

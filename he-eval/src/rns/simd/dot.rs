@@ -102,11 +102,14 @@ pub(crate) fn dot(
     out: &mut [u64],
 ) {
     match simd.0 {
+        // Without the rare bytes-to-lanes shuffles of AVX-512 there is no vector twin.
+        #[cfg(target_arch = "x86_64")]
+        super::Level::Avx2 => portable(m, tiling, terms, plains, operands, out),
         super::Level::Portable => portable(m, tiling, terms, plains, operands, out),
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "the CPU features were detected when `simd` was made")]
         super::Level::Ifma => {
-            // SAFETY: `Level::Ifma` exists only after `Simd::fastest` found the features this function needs.
+            // SAFETY: `Level::Ifma` exists only after `Simd::available` found the features this function needs.
             unsafe { super::ifma_dot::dot(m, (tiling.mirrored, tiling.width), terms, plains, operands, out) }
         }
     }

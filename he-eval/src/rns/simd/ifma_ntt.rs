@@ -9,6 +9,7 @@
 
 use std::arch::x86_64::{_mm512_shuffle_i64x2, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64};
 
+use crate::rns::modulus::{Modulus, Shoup};
 use crate::rns::ntt::{NttTables, Twiddles};
 
 use super::vector::{Factor, Prime, Row, V, load, once, rows_mut, splat, store};
@@ -19,6 +20,21 @@ const BLOCK: usize = 8;
 const LANE_ROWS: usize = 14;
 /// Rows (512 of them are 32 KiB) below which a subtree is finished level by level.
 const CACHED: usize = 512;
+
+/// The factors of the last three levels regrouped by vector: for each block of 64 words 7 rows of 8 factors and 8
+/// quotients, for sub-blocks of length 8, 4, 4, 2, 2, 2, 2.
+pub(super) fn lane_rows(m: &Modulus, factors: &[Shoup]) -> Vec<Row> {
+    let n = factors.len();
+    let mut rows = Vec::with_capacity(n / 64 * 14);
+    for block in 0..n / 64 {
+        for (children, j) in [(1, 0), (2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3)] {
+            let factor = |lane: usize| factors[children * (n / 8 + 8 * block + lane) + j];
+            rows.push(std::array::from_fn(|lane| factor(lane).w));
+            rows.push(std::array::from_fn(|lane| m.lane_quotient(factor(lane))));
+        }
+    }
+    rows
+}
 
 #[target_feature(enable = "avx512f")]
 #[inline]

@@ -1,9 +1,12 @@
-//! The inner loops, each as a portable twin and as an AVX-512 IFMA kernel that gives the same words.
+//! The inner loops, each as a portable twin and as an AVX-512 IFMA kernel that gives the same words; transforms also with
+//! AVX2, where they gain most.
 //!
-//! Which twin runs is decided once per context by [`Simd::detect`]; setting `STRIAE_SIMD=portable` forces the portable
-//! one. All slices hold whole vectors (a multiple of [`LANES`] words), residues are reduced unless a function says
+//! Which twin runs is decided once per context by [`Simd::detect`]; setting `STRIAE_SIMD` to `portable` or `avx2` forces
+//! that one. All slices hold whole vectors (a multiple of [`LANES`] words), residues are reduced unless a function says
 //! otherwise, and sums of products are accumulated without reducing in between.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod dot;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
@@ -38,32 +41,46 @@ pub struct Simd(Level);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     Portable,
-    /// Constructed only by [`Simd::detect`], after the CPU was asked: the safety of every dispatch rests on this.
+    /// Constructed only by [`Simd::available`], after the CPU was asked: the safety of every dispatch rests on this.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// As above.
     #[cfg(target_arch = "x86_64")]
     Ifma,
 }
 
 impl Simd {
-    /// The best this CPU can do, unless `STRIAE_SIMD=portable` is set.
+    /// The best this CPU can do, or what `STRIAE_SIMD` names if the CPU can do it.
     pub fn detect() -> Self {
-        if std::env::var_os("STRIAE_SIMD").is_some_and(|v| v == "portable") {
-            return Self::portable();
-        }
-        Self::fastest()
+        let named = std::env::var_os("STRIAE_SIMD");
+        let named = named.and_then(|name| Self::available().into_iter().find(|simd| *name == *simd.name()));
+        named.unwrap_or_else(Self::fastest)
     }
 
-    /// The best this CPU can do. No CPU has IFMA without the other features of the vector kernels.
+    /// The best this CPU can do.
     pub fn fastest() -> Self {
+        Self::available()[0]
+    }
+
+    /// All that this CPU can do, the fastest first. No CPU has IFMA without the other features of its kernels.
+    pub fn available() -> Vec<Self> {
+        let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx512f")
-            && std::arch::is_x86_feature_detected!("avx512ifma")
-            && std::arch::is_x86_feature_detected!("avx512dq")
-            && std::arch::is_x86_feature_detected!("avx512bw")
-            && std::arch::is_x86_feature_detected!("avx512vbmi")
         {
-            return Self(Level::Ifma);
+            if std::arch::is_x86_feature_detected!("avx512f")
+                && std::arch::is_x86_feature_detected!("avx512ifma")
+                && std::arch::is_x86_feature_detected!("avx512dq")
+                && std::arch::is_x86_feature_detected!("avx512bw")
+                && std::arch::is_x86_feature_detected!("avx512vbmi")
+            {
+                found.push(Self(Level::Ifma));
+            }
+            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+                found.push(Self(Level::Avx2));
+            }
         }
-        Self::portable()
+        found.push(Self::portable());
+        found
     }
 
     /// The portable twin.
@@ -75,6 +92,8 @@ impl Simd {
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Level::Ifma => "avx512ifma",
         }
@@ -90,13 +109,30 @@ pub(crate) struct Sources<'a> {
     pub(crate) narrow: bool,
 }
 
-/// What the vector twin of a kernel serves: `any` modulus alike, or each by its `width`.
+/// What the AVX-512 twin of a kernel serves: `any` modulus alike, or each by its `width`, as a `transform` does.
 #[cfg(target_arch = "x86_64")]
-macro_rules! vector_twin {
+macro_rules! ifma_twin {
     (any, $name:ident($($arg:ident),*)) => { ifma::$name($($arg),*) };
-    (width($m:expr), $name:ident($($arg:ident),*)) => {
+    ($kind:ident($m:expr), $name:ident($($arg:ident),*)) => {
         if $m.is_narrow() { ifma::$name::<false>($($arg),*) } else { ifma::$name::<true>($($arg),*) }
     };
+}
+
+/// With AVX2 only transforms of narrow primes have twins.
+#[cfg(target_arch = "x86_64")]
+macro_rules! avx2_twin {
+    (transform($m:expr), $name:ident($($arg:ident),*)) => {
+        if $m.is_narrow() {
+            #[expect(unsafe_code, reason = "the CPU features were detected when `simd` was made")]
+            // SAFETY: `Level::Avx2` exists only after `Simd::available` found the features these functions need.
+            unsafe {
+                avx2::$name($($arg),*);
+            }
+        } else {
+            portable::$name($($arg),*);
+        }
+    };
+    ($kind:ident$(($m:expr))?, $name:ident($($arg:ident),*)) => { portable::$name($($arg),*) };
 }
 
 macro_rules! kernels {
@@ -106,21 +142,34 @@ macro_rules! kernels {
             match simd.0 {
                 Level::Portable => portable::$name($($arg),*),
                 #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => avx2_twin!($kind$(($m))?, $name($($arg),*)),
+                #[cfg(target_arch = "x86_64")]
                 #[expect(unsafe_code, reason = "the CPU features were detected when `simd` was made")]
                 Level::Ifma => {
-                    // SAFETY: `Level::Ifma` exists only after `Simd::fastest` found the features these functions need.
-                    unsafe { vector_twin!($kind$(($m))?, $name($($arg),*)) }
+                    // SAFETY: `Level::Ifma` exists only after `Simd::available` found the features these functions need.
+                    unsafe { ifma_twin!($kind$(($m))?, $name($($arg),*)) }
                 }
             }
         })*
     };
 }
 
+/// The factors of a transform, by node, in the form its vector kernels read beside the plain one.
+pub(crate) fn lane_rows(simd: Simd, m: &Modulus, factors: &[Shoup]) -> Vec<[u64; 8]> {
+    match simd.0 {
+        Level::Portable => Vec::new(),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => avx2::lane_rows(m, factors),
+        #[cfg(target_arch = "x86_64")]
+        Level::Ifma => ifma_ntt::lane_rows(m, factors),
+    }
+}
+
 kernels! {
     /// Forward negacyclic transform in place; output in bit-reversed order.
-    width(tables.modulus) fn ntt_forward(tables: &NttTables, x: &mut [u64]);
+    transform(tables.modulus) fn ntt_forward(tables: &NttTables, x: &mut [u64]);
     /// Inverse transform in place, without the factor 1/N.
-    width(tables.modulus) fn ntt_inverse(tables: &NttTables, x: &mut [u64]);
+    transform(tables.modulus) fn ntt_inverse(tables: &NttTables, x: &mut [u64]);
     /// x_i <- x_i - root x_(n-i) for i > 0; the first level of a conjugate-invariant transform (see `ntt`).
     width(m) fn fold(m: &Modulus, root: Shoup, x: &mut [u64]);
     /// x_i <- x_i + root x_(n-i) for i > 0, and x_0 <- 2 x_0: the inverse of [`fold`], times two.
