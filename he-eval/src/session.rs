@@ -9,7 +9,7 @@ use std::{
 use striae_cost_model::{CkksParams, HeProgram, OpCounts};
 use striae_spaces::{TypedGraph, WeightStore};
 
-use crate::{Circuit, CircuitError, HeBackend, HeClient, HeError, Seed, StepTime, pack, unpack};
+use crate::{Circuit, CircuitError, HeBackend, HeClient, HeError, RnsBackend, Seed, StepTime, pack, unpack};
 
 /// Keys and circuit of one network.
 pub struct Session<B: HeBackend> {
@@ -86,6 +86,18 @@ impl<B: HeBackend> Session<B> {
         let logits = unpack(program, &slots);
         let counts = self.backend.counts();
         Ok(Inference { logits, encrypt, latency, decrypt: start.elapsed(), steps, counts })
+    }
+}
+
+impl Session<RnsBackend> {
+    /// Bytes of all evaluation keys.
+    pub fn key_bytes(&self) -> usize {
+        self.backend.key_bytes()
+    }
+
+    /// Bytes of all encoded diagonals.
+    pub fn weight_bytes(&self) -> usize {
+        self.circuit.weight_bytes()
     }
 }
 

@@ -197,7 +197,7 @@ impl Comparison {
 }
 
 /// Index of the largest value; NaN is never the largest.
-fn argmax(values: &[f64]) -> usize {
+pub fn argmax(values: &[f64]) -> usize {
     let best = values.iter().enumerate().filter(|(_, v)| !v.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
     best.map_or(usize::MAX, |(i, _)| i)
 }
