@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use clap::Args;
 use rayon::ThreadPool;
-use serde_json::json;
 use striae_he_eval::bench::{Chain, ChainReport, MeasureEvent, measure_rows};
 
 use super::arch::Arch;
@@ -92,6 +91,9 @@ pub(crate) fn run(args: &BenchArgs, threads: usize, output: Output) -> Outcome {
         }
         report.networks.push(outcome);
     }
+    if let Some(old) = &old {
+        report.against = bench_table::ratios(&report, old);
+    }
     print(&report, old.as_ref(), output)?;
     Ok(if interrupt.requested() { Exit::Interrupted } else { Exit::Success })
 }
@@ -156,10 +158,7 @@ fn weight(chain: &Chain) -> f64 {
 
 fn print(report: &BenchReport, old: Option<&BenchReport>, output: Output) -> Result<(), Failure> {
     if output.json {
-        return match old {
-            None => output.value(report),
-            Some(old) => output.value(&json!({ "report": report, "against": bench_table::ratios(report, old) })),
-        };
+        return output.value(report);
     }
     let machine = &report.machine;
     output.line(format_args!("{}, {}, {} cores, {}", machine.cpu, machine.features, machine.cores, report.date))?;
@@ -178,7 +177,7 @@ fn print(report: &BenchReport, old: Option<&BenchReport>, output: Output) -> Res
     match old {
         Some(old) => {
             output.line(format_args!("against {} of {}", old.machine.cpu, old.date))?;
-            output.table(&bench_table::against(report, old))
+            output.table(&bench_table::against(&report.against))
         }
         None => Ok(()),
     }

@@ -25,6 +25,20 @@ pub(crate) struct BenchReport {
     /// The reference table, by chain.
     pub(crate) rows: Vec<ChainReport>,
     pub(crate) networks: Vec<NetworkOutcome>,
+    /// What `--against` compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) against: Vec<Pair>,
+}
+
+/// A median beside that of an earlier report.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pair {
+    pub(crate) what: String,
+    pub(crate) threads: usize,
+    pub(crate) old: f64,
+    pub(crate) new: f64,
+    pub(crate) ratio: f64,
 }
 
 /// A network that was measured, or was not.
@@ -101,6 +115,7 @@ impl BenchReport {
             machine: striae_search::view::machine(threads),
             rows: Vec::new(),
             networks: Vec::new(),
+            against: Vec::new(),
         }
     }
 

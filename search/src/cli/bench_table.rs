@@ -1,10 +1,10 @@
 //! The tables of `striae bench`.
 
-use striae_he_eval::bench::{ChainReport, RowOp};
+use striae_he_eval::bench::{ChainReport, RowOp, Spread};
 use striae_reports::format::{MISSING, bytes, number, seconds};
 use striae_reports::table::{Side, Table, Value};
 
-use super::bench_report::{BenchReport, Key, NetworkOutcome, NetworkReport};
+use super::bench_report::{BenchReport, Key, NetworkOutcome, NetworkReport, Pair};
 
 /// What a row is called: the matrix-vector product has its size in its name.
 fn row_name(op: RowOp, diagonals: u32) -> String {
@@ -126,7 +126,7 @@ fn network(report: &NetworkReport, place: usize) -> Vec<Value> {
 }
 
 /// What both reports measured, side by side.
-pub(crate) fn against(new: &BenchReport, old: &BenchReport) -> Table {
+pub(crate) fn against(ratios: &[Pair]) -> Table {
     let mut table = Table::new([
         ("what", Side::Left),
         ("threads", Side::Right),
@@ -134,32 +134,22 @@ pub(crate) fn against(new: &BenchReport, old: &BenchReport) -> Table {
         ("new", Side::Right),
         ("new / old", Side::Right),
     ]);
-    for pair in ratios(new, old) {
+    for pair in ratios {
         table.push([
-            pair.what.into(),
+            pair.what.as_str().into(),
             pair.threads.to_string().into(),
             seconds(pair.old).into(),
             seconds(pair.new).into(),
-            number(pair.new / pair.old, 3).into(),
+            number(pair.ratio, 3).into(),
         ]);
     }
     table
 }
 
-/// A median of two reports.
-#[derive(Debug, serde::Serialize)]
-pub(crate) struct Ratio {
-    what: String,
-    threads: usize,
-    old: f64,
-    new: f64,
-    ratio: f64,
-}
-
 /// Every time that is in both reports.
-pub(crate) fn ratios(new: &BenchReport, old: &BenchReport) -> Vec<Ratio> {
+pub(crate) fn ratios(new: &BenchReport, old: &BenchReport) -> Vec<Pair> {
     let before = old.times();
-    let pair = |(key, threads, time): (Key, usize, striae_he_eval::bench::Spread)| {
+    let pair = |(key, threads, time): (Key, usize, Spread)| {
         let (.., found) = before.iter().find(|(k, t, _)| (k, *t) == (&key, threads))?;
         let what = match key {
             Key::Row(chain, op) => {
@@ -167,7 +157,7 @@ pub(crate) fn ratios(new: &BenchReport, old: &BenchReport) -> Vec<Ratio> {
             }
             Key::Network(name) => name,
         };
-        Some(Ratio { what, threads, old: found.median, new: time.median, ratio: time.median / found.median })
+        Some(Pair { what, threads, old: found.median, new: time.median, ratio: time.median / found.median })
     };
     new.times().into_iter().filter_map(pair).collect()
 }
