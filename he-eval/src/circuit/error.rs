@@ -58,6 +58,12 @@ pub enum CircuitError {
         /// Values expected.
         expected: usize,
     },
+    /// No range was given for the input of an activation.
+    #[error("no range is known for the input of activation {node}")]
+    NoRange {
+        /// The activation.
+        node: NodeId,
+    },
     /// Another number of ciphertexts than the input takes.
     #[error("the input has {got} ciphertexts, the program takes {expected}")]
     Ciphertexts {

@@ -25,6 +25,11 @@ impl ClearBackend {
         Self::with_chain(Chain::new(params, true)?, rotations)
     }
 
+    /// Other values with the errors of `ct`: what a value would be in a worse case.
+    pub(crate) fn replaced(&self, ct: &ClearCiphertext, slots: &[f64]) -> Result<ClearCiphertext, HeError> {
+        self.chain.fits("replace", ClearCiphertext { slots: slots.to_vec(), ..ct.clone() })
+    }
+
     fn with_chain(chain: Chain, rotations: &[u32]) -> Result<(ClearClient, Self), HeError> {
         let slots = chain.params.slots();
         if let Some(&rotation) = rotations.iter().find(|&&r| r as usize >= slots) {
