@@ -161,22 +161,21 @@ impl Session<ClearBackend> {
         Self::with_keys(roles, start.elapsed(), program, graph, weights)
     }
 
-    /// What an encrypted session should compute for an image. `None` if this session does not track errors.
-    pub fn expect(&self, image: &[f32]) -> Result<Option<Expected>, SessionError> {
+    /// What an encrypted session should compute for an image.
+    pub fn expect(&self, image: &[f32]) -> Result<Expected, SessionError> {
         self.expected(image, None)
     }
 
     /// The errors of any image with pixels up to `pixel` whose activations stay within `bounds`: no image is needed, and
     /// values that would not fit their modulus are refused. The logits are of no image in particular.
-    pub fn estimate(&self, pixel: f32, bounds: &[ActivationBounds]) -> Result<Option<Expected>, SessionError> {
+    pub fn estimate(&self, pixel: f32, bounds: &[ActivationBounds]) -> Result<Expected, SessionError> {
         let pixels = self.circuit.program().values[0].layout.len();
         self.expected(&vec![pixel; pixels], Some(bounds))
     }
 
-    fn expected(&self, image: &[f32], bounds: Option<&[ActivationBounds]>) -> Result<Option<Expected>, SessionError> {
-        let TrackedRun { output, steps } = self.circuit.track(&self.backend, self.encrypt(image)?, bounds)?;
-        let logits = self.decrypt(&output)?;
-        Ok(steps.last().copied().map(|error| Expected { logits, error, steps }))
+    fn expected(&self, image: &[f32], bounds: Option<&[ActivationBounds]>) -> Result<Expected, SessionError> {
+        let TrackedRun { output, steps, error } = self.circuit.track(&self.backend, self.encrypt(image)?, bounds)?;
+        Ok(Expected { logits: self.decrypt(&output)?, error, steps })
     }
 }
 

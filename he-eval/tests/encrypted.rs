@@ -34,7 +34,7 @@ impl Twins {
     fn check(&self, image: &[f32]) -> (f64, Expected) {
         let run = self.encrypted.infer(image).unwrap();
         assert_eq!(run.counts, self.program.counts());
-        let expected = self.clear.expect(image).unwrap().unwrap();
+        let expected = self.clear.expect(image).unwrap();
         assert_eq!(expected.steps.len(), self.program.steps.len());
         let direct = reference::logits(&self.graph, &self.store, image).unwrap();
         assert!(relative_error(&expected.logits, &direct) < 1e-9);
@@ -82,7 +82,7 @@ fn strianet_mnist_agrees_with_the_clear() {
     assert!(bound < 30.0 * measured, "bound {bound:e}, measured {measured:e}");
     // The estimate that knows only the ranges of the activations covers every image, and no more than a few bits worse.
     let ranges = twins.bounds(&images);
-    let any = twins.clear.estimate(1.0, &ranges).unwrap().unwrap();
+    let any = twins.clear.estimate(1.0, &ranges).unwrap();
     assert!(any.error.bound() > bound, "{:e} for any image, {bound:e} for these", any.error.bound());
     assert!(any.error.bound() < 300.0 * measured, "{:e} for any image, {measured:e} measured", any.error.bound());
 }
@@ -98,6 +98,21 @@ fn ranges_that_do_not_fit_are_refused() {
     let Err(SessionError::Circuit(CircuitError::Backend { source, .. })) = refused else { panic!("{refused:?}") };
     assert!(matches!(source, HeError::TooLarge { log_value, log_q, .. } if log_value > log_q - 1.0), "{source}");
     assert!(source.to_string().contains("does not fit level"), "{source}");
+}
+
+#[test]
+fn errors_come_only_from_a_backend_that_tracks_them() {
+    let graph: TypedGraph = "1x4x4: conv(2,k3) flatten linear(3,bias)".parse().unwrap();
+    let graph = folded(&graph);
+    let store = WeightStore::random(&graph, &mut rng(1));
+    let literal =
+        CkksParamsLiteral { log_n: 11, log_q: vec![46, 36, 36], log_p: vec![48], log_scale: 36, insecure: true };
+    let params = CkksParams::try_from(literal).unwrap();
+    let options = LowerOptions::default();
+    let program = Arc::new(Lowerer::new(&Calibration::generic()).lower(&graph, &params, &options).unwrap());
+    let untracked: Session<ClearBackend> = Session::new(&params, program, &graph, &store, Seed::Fixed(1)).unwrap();
+    let refused = untracked.expect(&[0.5; 16]);
+    assert!(matches!(refused, Err(SessionError::Circuit(CircuitError::ErrorsNotTracked))), "{refused:?}");
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn error_bound(input: &VerifyInput<'_>, program: &Arc<HeProgram>) -> Result<f64,
     let session: Session<ClearBackend> = Session::with_errors(params, Arc::clone(program), input.graph, input.weights)?;
     let mut bound = 0f64;
     for (image, _) in input.images.iter().take(ESTIMATED_IMAGES) {
-        bound = session.expect(image)?.map_or(bound, |expected| bound.max(expected.error.bound()));
+        bound = bound.max(session.expect(image)?.error.bound());
     }
     Ok(bound)
 }

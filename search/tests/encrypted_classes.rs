@@ -39,7 +39,7 @@ fn a_trained_network_keeps_its_classes() {
     for i in 0..IMAGES {
         let image = splits.test.image(i);
         let run = encrypted.infer(&image).unwrap();
-        let expected = clear.expect(&image).unwrap().unwrap();
+        let expected = clear.expect(&image).unwrap();
         let (measured, bound) = (expected.measured(&run.logits), expected.error.bound());
         assert!(measured <= bound, "image {i}: off by {measured:e}, bound {bound:e}");
         assert_eq!(argmax(&run.logits), argmax(&expected.logits), "image {i}");
@@ -56,6 +56,6 @@ fn a_trained_network_keeps_its_classes() {
         .zip(recorded)
         .map(|(node, r)| ActivationBounds { node, low: f64::from(r.min), high: f64::from(r.max) })
         .collect();
-    let bound = clear.estimate(3.0, &bounds).unwrap().unwrap().error.bound();
+    let bound = clear.estimate(3.0, &bounds).unwrap().error.bound();
     assert!(largest <= bound && bound < 1000.0 * largest, "measured {largest:e}, bound {bound:e} for any image");
 }

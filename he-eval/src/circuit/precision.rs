@@ -27,6 +27,8 @@ pub(crate) struct TrackedRun {
     pub(crate) output: Vec<ClearCiphertext>,
     /// By step, of the slots that hold an element.
     pub(crate) steps: Vec<ErrorEstimate>,
+    /// Of the result.
+    pub(crate) error: ErrorEstimate,
 }
 
 impl Circuit<ClearBackend> {
@@ -50,7 +52,8 @@ impl Circuit<ClearBackend> {
             Ok(())
         };
         let (output, _) = self.run_observed(backend, input, &mut observer)?;
-        Ok(TrackedRun { output, steps })
+        let error = element_error(&self.program, self.steps.len(), &output).ok_or(CircuitError::ErrorsNotTracked)?;
+        Ok(TrackedRun { output, steps, error })
     }
 
     /// For each step whose value an activation reads, slots at an end of the activation's range.
