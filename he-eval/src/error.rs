@@ -141,6 +141,19 @@ pub enum HeError {
         /// Bits of the modulus.
         log_q: f64,
     },
+    /// A decrypted polynomial that fills its modulus, as no sound value does.
+    #[error(
+        "decrypt: coefficients reach 2^{log_value:.1} of a modulus of {log_q:.1} bits at level {level}; \
+         the value overflowed on the way, or another key encrypted it"
+    )]
+    Overflow {
+        /// log2 of the largest coefficient.
+        log_value: f64,
+        /// Level.
+        level: usize,
+        /// Bits of the modulus.
+        log_q: f64,
+    },
     /// A linear plan that refers to something it does not have.
     #[error("linear plan: {field} = {value} is out of range (below {bound})")]
     BadPlan {

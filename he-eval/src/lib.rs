@@ -9,11 +9,11 @@ mod rns;
 mod session;
 
 pub use backend::{ClearBackend, ClearCiphertext, ClearClient, ClearLinear, ClearPlain, HeBackend, HeClient};
-pub use circuit::{Circuit, CircuitError, StepTime, pack, reference, unpack};
+pub use circuit::{ActivationBounds, Circuit, CircuitError, StepTime, pack, reference, unpack};
 pub use error::HeError;
 pub use noise::ErrorEstimate;
 pub use rns::serial::{
     CiphertextGroup, Content, FileKind, Fingerprint, GroupLabel, KeyId, SerialError, read_params, write_params,
 };
 pub use rns::{RnsBackend, RnsCiphertext, RnsClient, RnsEncryptor, RnsLinear, RnsPlain, Seed, Simd};
-pub use session::{Inference, Session, SessionError, SetupTime};
+pub use session::{Expected, Inference, Session, SessionError, SetupTime};

@@ -223,6 +223,9 @@ pub struct VerificationView {
     pub threads: u32,
     /// Bits of precision of the logits.
     pub precision_bits: Option<f64>,
+    /// Bits of precision that the logits should have at least, by the noise of the encryption.
+    #[serde(default)]
+    pub precision_bits_estimated: Option<f64>,
     /// Largest difference of a logit, as a fraction of the logits' range.
     pub logit_error: Option<f64>,
 }

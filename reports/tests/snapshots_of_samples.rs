@@ -16,6 +16,7 @@ fn tables_for_terminals() {
     insta::assert_snapshot!("layers-narrow", table::layers(&network).to_text(Some(80)));
     insta::assert_snapshot!("summary", table::summary(&network).to_text(Some(100)));
     insta::assert_snapshot!("predictions", table::predictions(&study.prediction).to_text(None));
+    insta::assert_snapshot!("precision", table::precision(&study.networks).to_text(None));
     insta::assert_snapshot!("trials", table::trials(&study.trials[68..73]).to_text(Some(120)));
 }
 

@@ -1,12 +1,21 @@
 //! The encrypted check: a trained network on encrypted images, against the clear and against the prediction.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    ops::{ControlFlow, Not},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
-use striae_cost_model::{Calibration, CostError, Lowerer, Plan, estimate};
-use striae_he_eval::{Inference, RnsBackend, Seed as KeySeed, Session, SessionError, reference};
+use striae_cost_model::{Calibration, CostError, HeProgram, Lowerer, Plan, estimate};
+use striae_he_eval::{ClearBackend, Inference, RnsBackend, Seed as KeySeed, Session, SessionError, reference};
 use striae_spaces::{TypedGraph, WeightError, WeightStore};
 use thiserror::Error;
+
+/// Images whose errors are estimated: it takes longer than running them encrypted, and they differ little.
+const ESTIMATED_IMAGES: usize = 4;
+/// Share of the logits' range above which an estimated error is worth a warning.
+const COARSE: f64 = 1e-2;
 
 /// What the encrypted check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +33,9 @@ pub struct Verification {
     pub logit_range: f64,
     /// `-log2(max_error / logit_range)`.
     pub precision_bits: f64,
+    /// What the clear circuit said of the error beforehand; checks of earlier versions have none.
+    #[serde(default)]
+    pub estimate: Option<ErrorBound>,
     /// Whether every image executed exactly the predicted operations.
     pub counts_equal: bool,
     /// Predicted latency.
@@ -44,6 +56,20 @@ pub struct Verification {
     pub steps: Vec<StepComparison>,
 }
 
+/// The error that the noise of CKKS can cause, from the clear circuit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorBound {
+    /// No logit should be further off.
+    pub error: f64,
+    /// `-log2(error / logit_range)`.
+    pub precision_bits: f64,
+    /// Whether no measured error is larger.
+    pub holds: bool,
+    /// Images whose two largest logits are closer than twice the bound, so that noise alone could change the class.
+    pub undecided: usize,
+}
+
 /// One step's prediction and measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,10 +83,18 @@ pub struct StepComparison {
 }
 
 impl Verification {
-    /// Whether the encrypted network is the network: same classes, logits within a hundredth of their range, and the
-    /// predicted operations.
+    /// Whether the encrypted network is the network: same classes, logits within a hundredth of their range and within the
+    /// estimated error, and the predicted operations.
     pub fn passed(&self) -> bool {
-        self.agreeing == self.images && self.max_error <= 1e-2 * self.logit_range && self.counts_equal
+        let close = self.max_error <= 1e-2 * self.logit_range && self.estimate.as_ref().is_none_or(|e| e.holds);
+        self.agreeing == self.images && close && self.counts_equal
+    }
+
+    /// The estimated error as a share of the logits' range, where it is large enough to change classes.
+    pub fn coarse(&self) -> Option<f64> {
+        let share = self.estimate.as_ref()?.error / self.logit_range;
+        // Not a number counts as too large.
+        (share <= COARSE).not().then_some(share)
     }
 
     /// Relative error of the latency prediction.
@@ -129,10 +163,11 @@ fn verify_here(
     let (params, graph) = (&input.plan.params, input.graph);
     let program = Arc::new(Lowerer::new(calibration).lower(graph, params, &input.plan.options)?);
     let predicted = estimate(&program, params, calibration);
+    let bound = error_bound(input, &program)?;
     let session: Session<RnsBackend> =
         Session::new(params, Arc::clone(&program), graph, input.weights, KeySeed::Entropy)?;
     let mut runs: Vec<Inference> = Vec::with_capacity(input.images.len());
-    let mut comparison = Comparison::default();
+    let mut comparison = Comparison { bound, ..Comparison::default() };
     for (i, (image, label)) in input.images.iter().enumerate() {
         let run = session.infer(image)?;
         comparison.add(&run.logits, &reference::logits(graph, input.weights, image)?, *label);
@@ -154,7 +189,7 @@ fn verify_here(
             measured_ms: median(&runs, |run| run.steps[i].time),
         })
         .collect();
-    let range = comparison.high - comparison.low;
+    let range = comparison.range();
     Ok(Verification {
         images: runs.len(),
         agreeing: comparison.agreeing,
@@ -162,6 +197,7 @@ fn verify_here(
         max_error: comparison.max_error,
         logit_range: range,
         precision_bits: -(comparison.max_error / range).log2(),
+        estimate: Some(comparison.estimate()),
         counts_equal: runs.iter().all(|r| r.counts == counts),
         predicted_ms: predicted.latency.0 * 1e3,
         interval_ms: [predicted.interval.0.0 * 1e3, predicted.interval.1.0 * 1e3],
@@ -174,9 +210,23 @@ fn verify_here(
     })
 }
 
+/// The largest error a logit of the first images may have.
+fn error_bound(input: &VerifyInput<'_>, program: &Arc<HeProgram>) -> Result<f64, VerifyError> {
+    let params = &input.plan.params;
+    let session: Session<ClearBackend> = Session::with_errors(params, Arc::clone(program), input.graph, input.weights)?;
+    let mut bound = 0f64;
+    for (image, _) in input.images.iter().take(ESTIMATED_IMAGES) {
+        bound = bound.max(session.expect(image)?.error.bound());
+    }
+    Ok(bound)
+}
+
 /// Logits under encryption against those in the clear.
 #[derive(Default)]
 struct Comparison {
+    /// Estimated error of a logit.
+    bound: f64,
+    undecided: usize,
     agreeing: usize,
     correct: usize,
     max_error: f64,
@@ -189,15 +239,31 @@ impl Comparison {
         let class = argmax(encrypted);
         self.agreeing += usize::from(class == argmax(clear));
         self.correct += usize::from(class == label as usize);
+        let best = clear.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let contenders = clear.iter().filter(|c| best - **c <= 2.0 * self.bound).count();
+        self.undecided += usize::from(contenders > 1);
         let errors = encrypted.iter().zip(clear).map(|(e, c)| (e - c).abs());
         self.max_error = errors.fold(self.max_error, f64::max);
         self.low = clear.iter().copied().fold(self.low, f64::min);
         self.high = clear.iter().copied().fold(self.high, f64::max);
     }
+
+    fn range(&self) -> f64 {
+        self.high - self.low
+    }
+
+    fn estimate(&self) -> ErrorBound {
+        ErrorBound {
+            error: self.bound,
+            precision_bits: -(self.bound / self.range()).log2(),
+            holds: self.max_error <= self.bound,
+            undecided: self.undecided,
+        }
+    }
 }
 
 /// Index of the largest value; NaN is never the largest.
-fn argmax(values: &[f64]) -> usize {
+pub fn argmax(values: &[f64]) -> usize {
     let best = values.iter().enumerate().filter(|(_, v)| !v.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
     best.map_or(usize::MAX, |(i, _)| i)
 }

@@ -75,6 +75,12 @@ impl Quadratic {
         before.factor.iter().zip(&before.offset).enumerate().map(of_element).collect()
     }
 
+    /// What separates the activation's input from an operand that the step before has shifted already.
+    pub(super) fn operand(&self, before: &Affine) -> Affine {
+        let channels = (0..before.factor.len()).map(|i| self.channel(i));
+        Affine { factor: before.factor.clone(), offset: channels.map(|c| -self.b[c] / (2.0 * self.a[c])).collect() }
+    }
+
     /// What separates the square from the activation's value.
     pub(super) fn after(&self, before: &Affine) -> Affine {
         let channels = (0..before.factor.len()).map(|i| self.channel(i));

@@ -10,7 +10,8 @@ use crate::{HeBackend, HeError};
 use super::{
     CircuitError,
     affine::{Affine, Quadratic, shape_of},
-    weights::{StepContext, StepWeights, copies},
+    precision::slots_of,
+    weights::{StepContext, StepWeights},
 };
 
 /// A program with encoded weights.
@@ -23,8 +24,15 @@ pub struct Circuit<B: HeBackend> {
 
 /// What a step needs besides its plan.
 pub(super) enum EncodedStep<B: HeBackend> {
-    Linear { weights: B::EncodedLinear, bias: Vec<B::EncodedPlain> },
-    Square { shift: Option<Vec<B::EncodedPlain>> },
+    Linear {
+        weights: B::EncodedLinear,
+        bias: Vec<B::EncodedPlain>,
+    },
+    Square {
+        shift: Option<Vec<B::EncodedPlain>>,
+        /// What separates the network's activation input from the value that is read.
+        operand: Affine,
+    },
     WindowSum,
 }
 
@@ -134,7 +142,8 @@ fn compile_square<B: HeBackend>(
         Ok(None)
     };
     let after = scale * scale / backend.modulus(level);
-    Ok(encoded.map(|shift| (EncodedStep::Square { shift }, quadratic.after(before), after)))
+    let operand = if shift { before.clone() } else { quadratic.operand(before) };
+    Ok(encoded.map(|shift| (EncodedStep::Square { shift, operand }, quadratic.after(before), after)))
 }
 
 /// Encodes one number for each element of a value, at the value's slots and level.
@@ -145,15 +154,6 @@ fn encode_vector<B: HeBackend>(
     elements: &[f64],
     scale: f64,
 ) -> Result<Vec<B::EncodedPlain>, HeError> {
-    let value = &program.values[value];
-    let mut slots = vec![vec![0.0; program.slots]; value.layout.ciphertexts()];
-    if let striae_cost_model::packing::Layout::Vector(_) = value.layout {
-        copies(&value.layout, program.slots, |i, slot| slots[0][slot] = elements[i]);
-    } else {
-        for (i, element) in elements.iter().enumerate() {
-            let (ciphertext, slot) = value.layout.slot(i);
-            slots[ciphertext][slot] = *element;
-        }
-    }
-    slots.iter().map(|s| backend.encode(s, value.level, scale)).collect()
+    let level = program.values[value].level;
+    slots_of(program, value, elements).iter().map(|s| backend.encode(s, level, scale)).collect()
 }

@@ -58,6 +58,15 @@ pub enum CircuitError {
         /// Values expected.
         expected: usize,
     },
+    /// Errors were asked of a backend that does not track them.
+    #[error("the clear backend was made without error tracking; make it with `with_errors`")]
+    ErrorsNotTracked,
+    /// No range was given for the input of an activation.
+    #[error("no range is known for the input of activation {node}")]
+    NoRange {
+        /// The activation.
+        node: NodeId,
+    },
     /// Another number of ciphertexts than the input takes.
     #[error("the input has {got} ciphertexts, the program takes {expected}")]
     Ciphertexts {

@@ -10,6 +10,7 @@ mod dense;
 mod error;
 mod operator;
 mod pack;
+mod precision;
 pub mod reference;
 mod run;
 mod weights;
@@ -17,4 +18,7 @@ mod weights;
 pub use compile::Circuit;
 pub use error::CircuitError;
 pub use pack::{pack, unpack};
+pub use precision::ActivationBounds;
 pub use run::StepTime;
+
+pub(crate) use precision::TrackedRun;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use striae_cost_model::{LinearStep, StepKind};
 
-use crate::{HeBackend, HeError};
+use crate::{HeBackend, HeError, RnsBackend};
 
 use super::{Circuit, CircuitError, compile::EncodedStep};
 
@@ -17,12 +17,26 @@ pub struct StepTime {
     pub time: Duration,
 }
 
+/// Sees, and may change, the ciphertexts of a value when it is made: `(step, ciphertexts)`.
+pub(crate) type Observer<'a, B> =
+    &'a mut dyn FnMut(usize, &mut Vec<<B as HeBackend>::Ciphertext>) -> Result<(), HeError>;
+
 impl<B: HeBackend> Circuit<B> {
     /// Evaluates the network on one encrypted image; returns the ciphertexts of the result and the time of every step.
     pub fn run(
         &self,
         backend: &B,
         input: Vec<B::Ciphertext>,
+    ) -> Result<(Vec<B::Ciphertext>, Vec<StepTime>), CircuitError> {
+        self.run_observed(backend, input, &mut |_, _| Ok(()))
+    }
+
+    /// The same, with every step's value shown to an observer before the next step reads it.
+    pub(crate) fn run_observed(
+        &self,
+        backend: &B,
+        input: Vec<B::Ciphertext>,
+        observer: Observer<'_, B>,
     ) -> Result<(Vec<B::Ciphertext>, Vec<StepTime>), CircuitError> {
         let expected = self.program.values[0].layout.ciphertexts();
         if input.len() != expected {
@@ -32,11 +46,12 @@ impl<B: HeBackend> Circuit<B> {
         let mut values = vec![input];
         let mut times = Vec::with_capacity(self.steps.len());
         for (i, step) in self.program.steps.iter().enumerate() {
+            let in_step = |source| CircuitError::Backend { step: i, node: step.node, source };
             let start = Instant::now();
-            let result = self.step(backend, i, &values);
-            let source = |source| CircuitError::Backend { step: i, node: step.node, source };
-            values.push(result.map_err(source)?);
+            let mut result = self.step(backend, i, &values).map_err(in_step)?;
             times.push(StepTime { step: i, time: start.elapsed() });
+            observer(i, &mut result).map_err(in_step)?;
+            values.push(result);
             for (value, last) in values.iter_mut().zip(&last_use) {
                 if *last == i {
                     *value = Vec::new();
@@ -65,7 +80,7 @@ impl<B: HeBackend> Circuit<B> {
                 let outputs = backend.linear(&step.plan, weights, &inputs)?;
                 outputs.iter().zip(bias).map(|(ct, b)| backend.add_plain(ct, b)).collect()
             }
-            (StepKind::Square { input, .. }, EncodedStep::Square { shift }) => {
+            (StepKind::Square { input, .. }, EncodedStep::Square { shift, .. }) => {
                 let operands = &values[input.index()];
                 let square = |(k, ct): (usize, &B::Ciphertext)| match shift {
                     Some(shift) => backend.square(&backend.add_plain(ct, &shift[k])?),
@@ -82,6 +97,17 @@ impl<B: HeBackend> Circuit<B> {
             // Compiling pairs every step with its own kind.
             _ => unreachable!("step {i} was compiled as another kind"),
         }
+    }
+}
+
+impl Circuit<RnsBackend> {
+    /// Bytes of all encoded diagonals.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        let of_step = |step: &EncodedStep<RnsBackend>| match step {
+            EncodedStep::Linear { weights, .. } => weights.bytes(),
+            EncodedStep::Square { .. } | EncodedStep::WindowSum => 0,
+        };
+        self.steps.iter().map(of_step).sum()
     }
 }
 

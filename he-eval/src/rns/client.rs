@@ -70,7 +70,22 @@ impl HeClient for RnsClient {
         check_level(&self.ctx, "decrypt", ct.level)?;
         let phase = self.phase(ct);
         let coefficients = Zeroizing::new(centred_values(&self.ctx, &phase, ct.level));
+        check_room(&coefficients, ct.level, self.ctx.log_modulus(ct.level))?;
         Ok(self.ctx.encoder.decode(&coefficients, ct.scale))
+    }
+}
+
+/// Share of the modulus that a sound value leaves alone at either end: among thousands of uniform coefficients, which is
+/// what an overflow or another key leaves behind, some are there.
+const MARGIN: f64 = 0.01;
+
+/// Refuses coefficients that fill their modulus.
+fn check_room(coefficients: &[f64], level: usize, log_q: f64) -> Result<(), HeError> {
+    let log_value = coefficients.iter().fold(0.0, |m: f64, c| m.max(c.abs())).log2();
+    if log_value < log_q - 1.0 + (1.0 - 2.0 * MARGIN).log2() {
+        Ok(())
+    } else {
+        Err(HeError::Overflow { log_value, level, log_q })
     }
 }
 
@@ -100,7 +115,10 @@ fn centred_values(ctx: &Context, residues: &[u64], level: usize) -> Vec<f64> {
             let m = &ctx.tables[i].modulus;
             let known = (0..i).fold(0, |sum, j| m.add(sum, m.mul(m.residue(digits[j]), radix[i][j])));
             digits[i] = m.centred(m.mul(m.sub(residues[i * n + k], known), radix[i][i]));
-            *out += digits[i] as f64 * weight;
+            // The weight of a digit that small values do not reach may be beyond double precision.
+            if digits[i] != 0 {
+                *out += digits[i] as f64 * weight;
+            }
             weight *= m.value() as f64;
         }
     }

@@ -12,7 +12,7 @@ mod value;
 pub use compare::compare;
 pub(crate) use network::facts;
 pub use network::{layers, parameters, summary};
-pub use study::{headline, predictions, trials};
+pub use study::{headline, precision, predictions, trials};
 pub use value::Value;
 
 /// How a column is set.

@@ -137,6 +137,7 @@ pub(crate) fn facts(network: &NetworkView) -> Vec<(&'static str, String)> {
     facts.extend(network.parameters.iter().flat_map(parameter_facts));
     facts.extend([
         ("precision, aimed at", with_unit(network.precision_bits, "bits")),
+        ("precision, at least", with_unit(run.and_then(|r| r.precision_bits_estimated), "bits")),
         ("precision, measured", with_unit(run.and_then(|r| r.precision_bits), "bits")),
         ("memory", bytes(network.memory.total())),
         ("memory, ciphertexts", bytes(network.memory.ciphertexts)),

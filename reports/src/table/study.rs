@@ -93,6 +93,30 @@ pub fn predictions(view: &PredictionView) -> Table {
     table
 }
 
+/// Estimated and measured precision of each network that ran encrypted.
+pub fn precision<'a>(networks: impl IntoIterator<Item = &'a NetworkView>) -> Table {
+    let mut table = Table::new([
+        ("network", Side::Left),
+        ("bits, aimed at", Side::Right),
+        ("bits, at least", Side::Right),
+        ("bits, measured", Side::Right),
+        ("logit error / range", Side::Right),
+        ("same class", Side::Right),
+    ]);
+    for network in networks {
+        let Some(run) = &network.verification else { continue };
+        table.push([
+            network.label.clone().into(),
+            maybe_number(network.precision_bits, 1),
+            maybe_number(run.precision_bits_estimated, 1),
+            maybe_number(run.precision_bits, 1),
+            maybe_percent(run.logit_error, 4),
+            format!("{} of {}", run.argmax_agrees, run.images).into(),
+        ]);
+    }
+    table
+}
+
 pub(crate) fn origin(kind: PointKind) -> &'static str {
     match kind {
         PointKind::Search => "search",

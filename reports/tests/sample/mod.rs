@@ -208,6 +208,7 @@ pub(crate) fn network(label: &str) -> NetworkView {
             latency: 0.0596,
             threads: 1,
             precision_bits: Some(21.3),
+            precision_bits_estimated: Some(18.2),
             logit_error: Some(3.1e-6),
         }),
         memory: MemoryView { ciphertexts: 9_400_000, weights: 130_000_000, keys: 71_000_000 },

@@ -1,6 +1,10 @@
 //! The command line: arguments, one file per command, and how each ends.
 
 mod arch;
+mod bench;
+mod bench_network;
+mod bench_report;
+mod bench_table;
 mod bundle;
 mod calibrate;
 mod calibration;
@@ -69,6 +73,8 @@ enum Command {
     Cost(cost::CostArgs),
     /// Measure the encrypted backend on this machine
     Calibrate(calibrate::CalibrateArgs),
+    /// Time the encrypted backend against its lower bounds, and whole networks
+    Bench(bench::BenchArgs),
     /// Train one network
     Train(train::TrainArgs),
     /// Run a study, or go on with it
@@ -123,6 +129,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Space(args) => space::run(&args, output),
         Command::Cost(args) => cost::run(&args, output),
         Command::Calibrate(args) => calibrate::run(&args, output),
+        Command::Bench(args) => bench::run(&args, all, output),
         Command::Train(args) => train::run(&args, output),
         Command::Search(args) => search::run(&args, all, output),
         // Predictions are for one thread, so that is what they are compared with unless the user wants otherwise.

@@ -187,12 +187,14 @@ impl Watcher {
 
 /// One line about a check.
 pub(crate) fn check_line(found: &striae_search::verify::Verification) -> String {
+    let expected = found.estimate.as_ref().map(|e| format!(", at least {:.1} expected", e.precision_bits));
     format!(
-        "{} of {} classes agree, logits within {} of their range ({:.1} bits), {} measured, {} predicted",
+        "{} of {} classes agree, logits within {} of their range ({:.1} bits{}), {} measured, {} predicted",
         found.agreeing,
         found.images,
         percent(found.max_error / found.logit_range, 4),
         found.precision_bits,
+        expected.unwrap_or_default(),
         seconds(found.measured_ms / 1e3),
         seconds(found.predicted_ms / 1e3)
     )

@@ -7,7 +7,8 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Security};
-use striae_reports::table::{headline, layers, predictions};
+use striae_reports::format::percent;
+use striae_reports::table::{headline, layers, precision, predictions};
 use striae_reports::view::{NetworkView, PredictionView};
 use striae_search::run::{load_data, picks_of, record_verification};
 use striae_search::verify::{Verification, VerifyInput, verify};
@@ -81,6 +82,13 @@ pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome 
         }
         let (view, found) = check(subject, &images, &chosen.calibration, threads, &interrupt, output)?;
         output.note(format_args!("{}: {}", subject.label, check_line(&found)));
+        if let Some(share) = found.coarse() {
+            let (label, share) = (&subject.label, percent(share, 1));
+            output.warn(format_args!(
+                "{label}: noise may reach {share} of the logits' range and change classes; \
+                 fewer levels or a larger ring leave room for a larger scale"
+            ));
+        }
         // A prediction is for one thread, so only such a check is the study's.
         if let (Some(files), Some(trial), 1) = (&study, subject.trial, threads)
             && found.images == count
@@ -177,5 +185,6 @@ fn print(views: &[NetworkView], found: &[Verification], output: Output) -> Resul
     }
     let networks = views.iter().filter_map(view::prediction).collect();
     output.table(&predictions(&PredictionView { tolerance: TOLERANCE, networks, ..PredictionView::default() }))?;
+    output.table(&precision(views))?;
     output.table(&headline(views))
 }

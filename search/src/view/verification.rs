@@ -14,6 +14,7 @@ pub fn add_verification(view: &mut NetworkView, found: &Verification) {
         latency: found.measured_ms / 1e3,
         threads: found.threads as u32,
         precision_bits: Some(found.precision_bits),
+        precision_bits_estimated: found.estimate.as_ref().map(|e| e.precision_bits),
         logit_error: Some(found.max_error / found.logit_range),
     });
     // A view made with another calibration may have other steps; then it keeps its own predictions.

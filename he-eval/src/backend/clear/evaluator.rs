@@ -25,6 +25,11 @@ impl ClearBackend {
         Self::with_chain(Chain::new(params, true)?, keys)
     }
 
+    /// Other values with the errors of `ct`: what a value would be in a worse case.
+    pub(crate) fn replaced(&self, ct: &ClearCiphertext, slots: &[f64]) -> Result<ClearCiphertext, HeError> {
+        self.chain.fits("replace", ClearCiphertext { slots: slots.to_vec(), ..ct.clone() })
+    }
+
     fn with_chain(chain: Chain, keys: &KeyPlan) -> Result<(ClearClient, Self), HeError> {
         check_key_plan(keys, chain.params.slots(), chain.params.max_level())?;
         Ok((ClearClient(chain.clone()), Self { chain, keys: keys.clone(), tally: Tally::default() }))
