@@ -507,8 +507,8 @@ fn the_simulator_refuses_what_overflows() {
 #[test]
 fn decryption_refuses_what_overflowed_and_what_another_key_encrypted() {
     let params = shallow(12);
-    let (client, backend) = RnsBackend::keygen(&params, &[], Seed::Fixed(1)).unwrap();
-    let (other, _) = RnsBackend::keygen(&params, &[], Seed::Fixed(2)).unwrap();
+    let (client, backend) = RnsBackend::keygen(&params, &all_levels(&params, &[]), Seed::Fixed(1)).unwrap();
+    let (other, _) = RnsBackend::keygen(&params, &all_levels(&params, &[]), Seed::Fixed(2)).unwrap();
     let scale = 2f64.powi(40);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let x: Vec<f64> = (0..params.slots()).map(|_| rng.random_range(-3e3..3e3)).collect();
@@ -523,7 +523,7 @@ fn decryption_refuses_what_overflowed_and_what_another_key_encrypted() {
 fn a_chain_beyond_double_precision_decrypts() {
     let log_q: Vec<u32> = std::iter::once(50).chain(std::iter::repeat_n(45, 22)).collect();
     let params = params(11, &log_q, &[50, 50, 50], 45);
-    let (client, _) = RnsBackend::keygen(&params, &[], Seed::Fixed(1)).unwrap();
+    let (client, _) = RnsBackend::keygen(&params, &all_levels(&params, &[]), Seed::Fixed(1)).unwrap();
     let x = vec![0.75; params.slots()];
     let back = client.decrypt(&client.encrypt(&x, 22, 2f64.powi(45)).unwrap()).unwrap();
     assert_close("long chain", &vec![(back, x)], TOLERANCE);
