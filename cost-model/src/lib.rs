@@ -56,6 +56,6 @@ pub use key_plan::KeyPlan;
 pub use linear_plan::{LinearPlan, PartialSum, Term};
 pub use lower::{InputPacking, LowerOptions, Lowerer, StrategyChoice};
 pub use params::{CkksParams, CkksParamsLiteral, RingType, Security, max_log_qp};
-pub use planner::{Plan, PlanOptions, chains};
+pub use planner::{MAX_SPECIAL, Plan, PlanOptions, chains};
 pub use program::{HeProgram, LinearStep, Source, SourceOp, Step, StepKind, Strategy, Value, ValueId};
 pub use units::{Bytes, Seconds};

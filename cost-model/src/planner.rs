@@ -16,8 +16,13 @@ use crate::{
 /// Bits of q0 above the scale: room for results up to 2^9 in magnitude.
 const HEADROOM_BITS: u32 = 10;
 
-/// Most special primes that are tried.
-const MAX_SPECIAL: usize = 3;
+/// Most special primes that are tried: with six, the longest secure chains still have several digits, and more special
+/// primes would take more from the scale than fewer digits give back.
+pub const MAX_SPECIAL: usize = 6;
+
+/// Bits by which P exceeds the largest digit at least. Key switching adds errors of that digit over P times those of fresh
+/// keys; at one bit they are about those of rounding, and further bits are worth more in the scale.
+const SPECIAL_MARGIN_BITS: u32 = 1;
 
 /// What the planner may choose from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,16 +194,18 @@ fn too_deep(variants: &[Variant], options: &PlanOptions) -> CostError {
     CostError::TooDeep { levels, available, max_log_n }
 }
 
-/// Modulus chains of `depth` levels that are secure in a ring of degree `2^log_n`, one for each useful number of special primes, each with the
-/// largest scale that fits.
+/// Modulus chains of `depth` levels that are secure in a ring of degree `2^log_n`, one for each useful number of special
+/// primes, each with the largest scale that fits. The special primes are as small as the largest digit, the one with q0,
+/// allows.
 pub fn chains(ring: RingType, log_n: u32, depth: usize, options: &PlanOptions) -> Vec<CkksParams> {
     let Some(bound) = max_log_qp(log_n) else { return Vec::new() };
     let chain = |special: usize, log_scale: u32| {
         let q0 = (log_scale + HEADROOM_BITS).min(NARROW_PRIME_BITS - 1);
+        let digit = q0 + (special as u32 - 1) * log_scale;
         let literal = CkksParamsLiteral {
             log_n,
             log_q: std::iter::once(q0).chain(std::iter::repeat_n(log_scale, depth)).collect(),
-            log_p: vec![q0 + 1; special],
+            log_p: vec![(digit + SPECIAL_MARGIN_BITS).div_ceil(special as u32); special],
             log_scale,
             ring,
             insecure: false,

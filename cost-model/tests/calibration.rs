@@ -123,9 +123,32 @@ fn measured_rings_use_the_measured_time() {
     assert_eq!(calibration.seconds(Primitive::Square, ring), 0.5);
     let params: CkksParams = "N=2^13 Q=45,30,30 P=46 scale=2^30".parse().unwrap();
     assert_eq!(calibration.times(&params, 2).square, 0.5);
-    let elsewhere = Ring { level: 9, ..ring };
-    let fit = calibration.fit(Primitive::Square).unwrap();
-    assert_eq!(calibration.seconds(Primitive::Square, elsewhere), fit.seconds(Primitive::Square, elsewhere));
+}
+
+#[test]
+fn unmeasured_rings_correct_the_fit_by_what_is_nearest() {
+    let at = |level, special, ring_type| Ring { ring_type, log_n: 13, level, special };
+    let ring = |level| at(level, 1, RingType::Standard);
+    // Hoisting at N = 2^13 takes longer than the law of the other degrees: twice at level 0, three times at level 5.
+    let mut all = samples(1e-6, 1e-4, 1e-4);
+    all.retain(|s| s.ring.log_n != 13 || [0, 5].contains(&s.ring.level));
+    let slow = |s: &&mut Sample| s.primitive == Primitive::Hoist && s.ring.log_n == 13 && s.ring.special == 1;
+    all.iter_mut().filter(slow).for_each(|s| s.seconds *= if s.ring.level == 0 { 2.0 } else { 3.0 });
+    let measured = |ring| all.iter().find(|s| s.primitive == Primitive::Hoist && s.ring == ring).unwrap().seconds;
+    let calibration = Calibration::new(provenance(), all.clone()).unwrap();
+    let fit = *calibration.fit(Primitive::Hoist).unwrap();
+    let factor = |ring| calibration.seconds(Primitive::Hoist, ring) / fit.seconds(Primitive::Hoist, ring);
+    let (low, high) = (factor(ring(0)), factor(ring(5)));
+    assert_eq!(calibration.seconds(Primitive::Hoist, ring(0)), measured(ring(0)));
+    assert!(high > 1.2 * low, "{low} {high}");
+    let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-12;
+    // Between levels in proportion, beyond them as at the last.
+    assert!(close(factor(ring(2)), 0.6 * low + 0.4 * high));
+    assert!(close(factor(ring(9)), high));
+    // The other ring type, and numbers of special primes of which none were measured, as their nearest.
+    assert!(close(factor(at(5, 1, RingType::ConjugateInvariant)), high));
+    assert!(close(factor(at(5, 6, RingType::Standard)), factor(at(5, 2, RingType::Standard))));
+    assert!(close(factor(Ring { log_n: 16, ..ring(3) }), 1.0), "a degree of which nothing was measured");
 }
 
 #[test]

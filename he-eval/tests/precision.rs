@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use striae_cost_model::{CkksParams, CkksParamsLiteral, KeyPlan, LinearPlan, RingType, Term};
+use striae_cost_model::{CkksParams, CkksParamsLiteral, KeyPlan, LinearPlan, PlanOptions, RingType, Term, chains};
 use striae_he_eval::{ClearBackend, ClearCiphertext, HeBackend, HeClient, RnsBackend, Seed};
 
 /// How far the bound, which fails once in a million, may be above the largest error of one run.
@@ -182,6 +182,18 @@ fn several_special_primes_and_small_scales() {
     check(&params(12, &[50, 35, 35, 35, 35], &[50, 50], 35), &Primitives);
     check(&params(13, &[45, 30, 30, 30], &[46], 30), &Primitives);
     check(&params(12, &[50, 45, 45, 45], &[50, 50, 50], 45), &Primitives);
+}
+
+/// The chains the planner makes, whose special primes hardly exceed the largest digit.
+#[test]
+fn planned_chains() {
+    for ring in RingType::ALL {
+        let planned = chains(ring, 13, 3, &PlanOptions::default());
+        assert_eq!(planned.len(), 3, "four special primes would leave too little for the scale");
+        planned.iter().for_each(|params| check(params, &Primitives));
+    }
+    let deepest = chains(RingType::ConjugateInvariant, 14, 7, &PlanOptions::default());
+    check(deepest.last().expect("128 bits of security allow seven levels"), &SmallCircuit);
 }
 
 #[test]

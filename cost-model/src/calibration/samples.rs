@@ -139,12 +139,14 @@ impl Calibration {
         self.fits.get(&primitive)
     }
 
-    /// Seconds of a primitive: measured where that very ring and level was, else from the fit.
+    /// Seconds of a primitive: measured where that very ring and level was, else from the fit, corrected by how far it is off
+    /// at the nearest levels that were measured.
     pub fn seconds(&self, primitive: Primitive, ring: Ring) -> f64 {
-        let measured = self.samples.iter().find(|s| s.primitive == primitive && s.ring == ring);
-        match (measured, self.fits.get(&primitive)) {
+        let of_degree: Vec<&Sample> =
+            self.samples.iter().filter(|s| s.primitive == primitive && s.ring.log_n == ring.log_n).collect();
+        match (of_degree.iter().find(|s| s.ring == ring), self.fits.get(&primitive)) {
             (Some(sample), _) => sample.seconds,
-            (None, Some(fit)) => fit.seconds(primitive, ring),
+            (None, Some(fit)) => fit.seconds(primitive, ring) * correction(fit, &of_degree, ring),
             (None, None) => f64::NAN,
         }
     }
@@ -224,5 +226,22 @@ impl Calibration {
         let partial = path.with_extension("partial");
         fs_err::write(&partial, text).map_err(io)?;
         fs_err::rename(&partial, path).map_err(io)
+    }
+}
+
+/// Measured over fitted time at `ring`, between the measured levels below and above it, or at the nearest one. Levels of
+/// the same number of special primes count, or else of the nearest; of both ring types, those of the same one. `samples` are of one
+/// primitive and ring degree; without any the fit stands as it is.
+fn correction(fit: &Fit, samples: &[&Sample], ring: Ring) -> f64 {
+    let distance = |s: &&&Sample| (s.ring.special.abs_diff(ring.special), s.ring.ring_type != ring.ring_type);
+    let Some(nearest) = samples.iter().map(|s| distance(&s)).min() else { return 1.0 };
+    let ratio = |s: &Sample| (s.ring.level as f64, s.seconds / fit.seconds(s.primitive, s.ring));
+    let series = || samples.iter().filter(|s| distance(s) == nearest);
+    let below = series().filter(|s| s.ring.level <= ring.level).max_by_key(|s| s.ring.level).map(|s| ratio(s));
+    let above = series().filter(|s| s.ring.level >= ring.level).min_by_key(|s| s.ring.level).map(|s| ratio(s));
+    match (below, above) {
+        (Some((low, a)), Some((high, b))) if high > low => a + (b - a) * (ring.level as f64 - low) / (high - low),
+        (Some((_, ratio)), _) | (_, Some((_, ratio))) => ratio,
+        (None, None) => 1.0,
     }
 }

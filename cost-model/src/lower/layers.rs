@@ -6,7 +6,7 @@ use std::sync::Arc;
 use striae_spaces::{NodeId, Shape};
 
 use crate::{
-    CostError, LinearPlan, OpCounts, RotationKinds, Strategy, calibration::OpTimes, estimate::linear_parts,
+    CostError, LinearPlan, OpCounts, RingType, RotationKinds, Strategy, calibration::OpTimes, estimate::linear_parts,
     packing::Layout,
 };
 
@@ -48,6 +48,8 @@ pub(super) enum Operator {
 
 /// Times of the primitives under some parameters.
 pub(super) struct Times<'t> {
+    /// The ring.
+    pub(super) ring: RingType,
     /// Special primes.
     pub(super) special: usize,
     /// Times at each level that is needed.
@@ -63,9 +65,9 @@ pub(super) struct Layer {
     candidates: Vec<Candidate>,
 }
 
-/// What a choice depends on, besides the calibration: the layer, which fixes the ring degree, the number of special primes,
-/// the level of the result.
-type ChoiceKey = (usize, usize, usize);
+/// What a choice depends on, besides the calibration: the layer, which fixes the slots and with the ring its degree, the
+/// number of special primes, the level of the result.
+type ChoiceKey = (usize, RingType, usize, usize);
 
 /// One way to split the rotations of a step.
 pub(super) struct Candidate {
@@ -142,7 +144,7 @@ impl Layers {
     /// Seconds and index of the cheapest candidate of a layer whose result is at `level`.
     pub(super) fn choose(&mut self, layer: &Layer, times: &Times<'_>, level: usize) -> (f64, usize) {
         let choose = || layer.cheapest(&times.levels[level + 1], &times.levels[level]);
-        *self.choices.entry((layer.index, times.special, level)).or_insert_with(choose)
+        *self.choices.entry((layer.index, times.ring, times.special, level)).or_insert_with(choose)
     }
 
     /// The step for `key`, which computes `node`.

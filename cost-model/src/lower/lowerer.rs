@@ -143,6 +143,6 @@ impl<'a> Lowerer<'a> {
 
 /// Times of the levels met under `params`.
 fn times_of<'t>(known: &'t KnownTimes, params: &CkksParams) -> Times<'t> {
-    let special = params.log_p().len();
-    Times { special, levels: known.get(&(params.ring(), params.log_n(), special)).map_or(&[], Vec::as_slice) }
+    let (ring, special) = (params.ring(), params.log_p().len());
+    Times { ring, special, levels: known.get(&(ring, params.log_n(), special)).map_or(&[], Vec::as_slice) }
 }

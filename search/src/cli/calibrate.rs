@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use striae_cost_model::calibration::{Primitive, Provenance, Sample};
-use striae_cost_model::{Calibration, CkksParams, PlanOptions, RingType, chains};
+use striae_cost_model::{Calibration, CkksParams, MAX_SPECIAL, PlanOptions, RingType, chains};
 use striae_he_eval::Simd;
 use striae_he_eval::bench::{MeasureEvent, measure};
 use striae_reports::format::{percent, seconds};
@@ -21,8 +21,10 @@ use super::progress::Progress;
 
 /// Most levels that are looked for; the security bound ends well below.
 const DEEPEST: usize = 60;
-/// Largest number of special primes that plans use.
-const SPECIAL: usize = 3;
+/// Every how many levels are measured; estimates interpolate between them.
+const LEVEL_STEP: usize = 2;
+/// The same with `--quick`.
+const QUICK_LEVEL_STEP: usize = 4;
 /// Levels of `--quick`: as many as the networks of the built-in spaces for small images need.
 const QUICK_LEVELS: usize = 8;
 /// Rounds whose median is taken.
@@ -117,19 +119,21 @@ fn free_name(date: &str) -> PathBuf {
     name(n)
 }
 
-/// For each ring and number of special primes the deepest secure chain, at all its levels.
+/// For each ring and number of special primes the deepest secure chain, at every few of its levels from the top.
 fn places(log_n: &[u32], quick: bool) -> Vec<Place> {
     let options = PlanOptions::default();
-    let deepest = if quick { QUICK_LEVELS } else { DEEPEST };
+    let (deepest, step) = if quick { (QUICK_LEVELS, QUICK_LEVEL_STEP) } else { (DEEPEST, LEVEL_STEP) };
     let chain = |ring: RingType, log_n: u32, special: usize| {
         let of_depth = |depth| chains(ring, log_n, depth, &options).into_iter().find(|c| c.log_p().len() == special);
         (1..=deepest).rev().find_map(of_depth)
     };
     let degrees = RingType::ALL.into_iter().flat_map(|ring| log_n.iter().map(move |&n| (ring, n)));
     degrees
-        .flat_map(|(ring, n)| (1..=SPECIAL).map(move |special| (ring, n, special)))
+        .flat_map(|(ring, n)| (1..=MAX_SPECIAL).map(move |special| (ring, n, special)))
         .filter_map(|(ring, log_n, special)| chain(ring, log_n, special))
-        .flat_map(|params| (0..=params.max_level()).map(move |level| Place { params: params.clone(), level }))
+        .flat_map(|params| {
+            (0..=params.max_level()).rev().step_by(step).map(move |level| Place { params: params.clone(), level })
+        })
         .collect()
 }
 

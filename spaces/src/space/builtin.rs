@@ -2,10 +2,9 @@
 
 use super::{SpaceError, StriaSpace};
 
-const SPACES: [(&str, &str); 4] = [
+const SPACES: [(&str, &str); 3] = [
     ("strianet-glyphs", include_str!("builtin/strianet-glyphs.toml")),
     ("strianet-mnist", include_str!("builtin/strianet-mnist.toml")),
-    ("strianet-mnist-8192", include_str!("builtin/strianet-mnist-8192.toml")),
     ("strianet-cifar10", include_str!("builtin/strianet-cifar10.toml")),
 ];
 

@@ -27,8 +27,8 @@ const NETWORKS: [(&str, &str, Build); 10] = [
     }),
     ("hefnet-g8", "SpENCNN (ICML 2023), Table 3: CIFAR-10, G = 8, alpha at 2^13 slots", || spencnn::hefnet(8)),
     ("resnet20", "He et al. (CVPR 2016), section 4.2: CIFAR-10, option B shortcuts", resnet::resnet20),
-    ("strianet-mnist", "StriaNet (SaTML 2026) scaled to 1x28x28 and 4096 slots", strianet::mnist),
-    ("strianet-cifar10", "StriaNet (SaTML 2026) scaled to 3x32x32 and 16384 slots", strianet::cifar10),
+    ("strianet-mnist", "StriaNet (SaTML 2026) scaled to 1x28x28 and 8192 slots", strianet::mnist),
+    ("strianet-cifar10", "StriaNet (SaTML 2026) scaled to 3x32x32 and 32768 slots", strianet::cifar10),
 ];
 
 /// A name that the zoo does not hold.
