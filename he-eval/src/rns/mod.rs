@@ -24,6 +24,7 @@ mod probe;
 mod sampling;
 pub(crate) mod serial;
 mod simd;
+mod square;
 
 pub use ciphertext::{RnsCiphertext, RnsPlain};
 pub use client::{RnsClient, RnsEncryptor};
