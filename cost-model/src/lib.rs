@@ -50,7 +50,7 @@ mod units;
 pub use calibration::Calibration;
 pub use counts::{OpCounts, RotationKinds};
 pub use error::{CostError, ParamsError};
-pub use estimate::{Estimate, MemoryEstimate, StepEstimate, estimate, estimate_with};
+pub use estimate::{Estimate, MemoryEstimate, StepEstimate, diagonal_memory, estimate, estimate_with};
 pub use linear_plan::{LinearPlan, PartialSum, Term};
 pub use lower::{InputPacking, LowerOptions, Lowerer, StrategyChoice};
 pub use params::{CkksParams, CkksParamsLiteral, Security, max_log_qp};
