@@ -56,4 +56,4 @@ pub use lower::{InputPacking, LowerOptions, Lowerer, StrategyChoice};
 pub use params::{CkksParams, CkksParamsLiteral, Security, max_log_qp};
 pub use planner::{Plan, PlanOptions, chains};
 pub use program::{HeProgram, LinearStep, Source, SourceOp, Step, StepKind, Strategy, Value, ValueId};
-pub use units::{Bytes, Seconds};
+pub use units::{Bytes, BytesError, Seconds};

@@ -6,13 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use common::{folded, image, rng, weights};
+use common::{folded, image, relative_error, rng};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use striae_cost_model::{Bytes, Calibration, CkksParams, HeProgram, Lowerer, MemoryEstimate, PlanOptions};
 use striae_he_eval::{
     Circuit, HeBackend, HeClient, HeError, RnsBackend, RnsClient, Seed, SerialError, WeightIdentity, WeightSpace, pack,
-    unpack,
+    reference, unpack,
 };
 use striae_spaces::{TypedGraph, WeightStore};
 
@@ -37,7 +37,14 @@ impl Case {
         let options = PlanOptions { params: Some(params.clone()), ..PlanOptions::default() };
         let program = Lowerer::new(&Calibration::generic()).plan(&graph, &options).unwrap().program;
         let (client, backend) = RnsBackend::keygen(&params, &program.rotations(), Seed::Fixed(5)).unwrap();
-        Self { store: weights(&graph, &mut rng(1)), graph, params, program: Arc::new(program), client, backend }
+        Self {
+            store: WeightStore::random(&graph, &mut rng(1)),
+            graph,
+            params,
+            program: Arc::new(program),
+            client,
+            backend,
+        }
     }
 
     fn identity(&self) -> WeightIdentity {
@@ -103,6 +110,8 @@ fn a_file_is_made_once_and_used_again() {
     drop(abandoned);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left of an unfinished file");
     let expected = case.logits(&case.compile(WeightSpace::memory()));
+    let clear = reference::logits(&case.graph, &case.store, &image(&case.graph, &mut rng(2))).unwrap();
+    assert!(relative_error(&expected, &clear) < 1e-2);
     for encoded in [false, true] {
         let space = WeightSpace::file(&path, case.identity()).unwrap();
         assert_eq!(space.is_encoded(), encoded);

@@ -144,6 +144,28 @@ fn the_whole_way() {
     assert_ne!(fs::read(at.join("list.ct")).expect("readable"), fs::read(at.join("image.ct")).expect("readable"));
 }
 
+#[test]
+fn weights_may_be_outside_of_memory() {
+    let (dir, _) = prepared();
+    let at = dir.path();
+    let with = |args: &[&'static str]| [&INFER, ["--force"].as_slice(), args].concat();
+    done(at, &INFER);
+    let expected = fs::read(at.join("result.ct")).expect("readable");
+    for args in [["--memory", "8GiB"], ["--memory", "103MiB"], ["--weights", "w"], ["--weights", "w"]] {
+        done(at, &with(&args));
+        assert!(fs::read(at.join("result.ct")).expect("readable") == expected, "{args:?}");
+    }
+    let fails = |args: &[&'static str], words: &[&str]| refused(at, &with(args), words);
+    fails(&["--memory", "1KiB"], &["a memory budget of 1.0 KiB is too small"]);
+    fails(&["--memory", "much"], &["`much` is no size", "8GiB"]);
+    fails(&["--memory", "103MiB", "--weights-dir", "nowhere"], &["cannot be made in nowhere"]);
+    fails(&["--weights", "a.keys"], &["a.keys: kind: the file holds evaluation keys"]);
+    let mut damaged = fs::read(at.join("w")).expect("readable");
+    *damaged.last_mut().expect("not empty") ^= 1;
+    fs::write(at.join("w"), damaged).expect("written");
+    fails(&["--weights", "w"], &["w: checksum"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn secret_keys_are_private() {
