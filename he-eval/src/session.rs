@@ -131,7 +131,7 @@ impl Session<RnsBackend> {
 
     /// Bytes of all encoded diagonals.
     pub fn weight_bytes(&self) -> usize {
-        self.circuit.weight_bytes()
+        self.circuit.weight_bytes().0
     }
 }
 
