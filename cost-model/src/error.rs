@@ -85,14 +85,12 @@ pub enum CostError {
         why: String,
     },
     /// A map larger than a ciphertext.
-    #[error("a {shape} map needs blocks of {block} slots, a ciphertext of N = 2^{log_n} has {slots}")]
+    #[error("a {shape} map needs blocks of {block} slots, a ciphertext has {slots}")]
     MapTooLarge {
         /// The shape.
         shape: Shape,
         /// Slots of a block.
         block: usize,
-        /// log2 N.
-        log_n: u32,
         /// Slots of a ciphertext.
         slots: usize,
     },

@@ -147,7 +147,6 @@ fn memory(program: &HeProgram, counts: &[OpCounts], params: &CkksParams) -> Memo
         };
         ciphertexts = ciphertexts.max(working + results);
     }
-    // One key for each rotation and one for relinearisation.
-    let keys = (program.rotations().len() as u64 + 1) * params.key_bytes();
+    let keys = program.keys().levels().map(|level| params.key_bytes(level)).sum();
     MemoryEstimate { weights: Bytes(weights), keys: Bytes(keys), ciphertexts: Bytes(ciphertexts) }
 }

@@ -26,6 +26,53 @@ pub fn max_log_qp(log_n: u32) -> Option<u32> {
     MAX_LOG_QP_128.iter().find(|(n, _)| *n == log_n).map(|(_, bits)| *bits)
 }
 
+/// The ring of the polynomials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RingType {
+    /// Z\[X\]/(X^N + 1): N/2 complex slots, used with real values.
+    #[default]
+    Standard,
+    /// Z\[X + 1/X\]/(X^2N + 1), the conjugate-invariant subring: N real slots (Kim and Song, *Approximate homomorphic
+    /// encryption over the conjugate-invariant ring*, ICISC 2018). It is the ring of integers of a field of degree N, and
+    /// is held to the security table of that N.
+    ConjugateInvariant,
+}
+
+impl RingType {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Standard, Self::ConjugateInvariant];
+
+    /// Name in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::ConjugateInvariant => "conjugate-invariant",
+        }
+    }
+
+    /// Real slots of a ciphertext at ring degree `n`.
+    pub const fn slots(self, n: usize) -> usize {
+        match self {
+            Self::Standard => n / 2,
+            Self::ConjugateInvariant => n,
+        }
+    }
+
+    /// log2 of the order of the roots of unity a transform of degree `2^log_n` uses; primes are 1 modulo this order.
+    pub const fn log_order(self, log_n: u32) -> u32 {
+        match self {
+            Self::Standard => log_n + 1,
+            Self::ConjugateInvariant => log_n + 2,
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
+    pub(crate) const fn is_standard(&self) -> bool {
+        matches!(self, Self::Standard)
+    }
+}
+
 /// Unchecked parameters, as files and flags give them. All sizes are in bits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +85,9 @@ pub struct CkksParamsLiteral {
     pub log_p: Vec<u32>,
     /// log2 of the scale of messages.
     pub log_scale: u32,
+    /// The ring.
+    #[serde(default, skip_serializing_if = "RingType::is_standard")]
+    pub ring: RingType,
     /// Accept parameters below 128 bits of security; every report then says so.
     #[serde(default)]
     pub insecure: bool,
@@ -66,9 +116,14 @@ impl CkksParams {
         self.literal.log_n
     }
 
-    /// Slots of one ciphertext, N / 2.
+    /// The ring.
+    pub fn ring(&self) -> RingType {
+        self.literal.ring
+    }
+
+    /// Slots of one ciphertext: N / 2, or N in the conjugate-invariant ring.
     pub fn slots(&self) -> usize {
-        1 << (self.literal.log_n - 1)
+        self.literal.ring.slots(1 << self.literal.log_n)
     }
 
     /// Bits of the ciphertext primes, q0 first.
@@ -117,19 +172,20 @@ impl CkksParams {
         2 * (level as u64 + 1) * (8u64 << self.literal.log_n)
     }
 
-    /// Bytes of one encoded diagonal at `level`, over the limbs of Q and, if `extended`, of P. The vectors are real, so half
-    /// of the transformed polynomial repeats the other half and only one is kept, each word in the whole bytes its prime needs.
+    /// Bytes of one encoded diagonal at `level`, over the limbs of Q and, if `extended`, of P. One word for each slot: in the
+    /// standard ring the vectors are real, so half of the transformed polynomial repeats the other half and only one is
+    /// kept. Each word has the whole bytes its prime needs.
     pub fn diagonal_bytes(&self, level: usize, extended: bool) -> u64 {
         let special = if extended { &self.literal.log_p[..] } else { &[] };
         let word = |&bits: &u32| u64::from(bits.div_ceil(8)).max(LEAST_WORD_BYTES);
         let words: u64 = self.literal.log_q[..=level].iter().chain(special).map(word).sum();
-        words << (self.literal.log_n - 1)
+        words * self.slots() as u64
     }
 
-    /// Bytes of one key-switching key.
-    pub fn key_bytes(&self) -> u64 {
-        let limbs = self.literal.log_q.len() + self.literal.log_p.len();
-        2 * self.digits(self.max_level()) as u64 * limbs as u64 * (8u64 << self.literal.log_n)
+    /// Bytes of one key-switching key for ciphertexts up to `level`.
+    pub fn key_bytes(&self, level: usize) -> u64 {
+        let limbs = level + 1 + self.literal.log_p.len();
+        2 * self.digits(level) as u64 * limbs as u64 * (8u64 << self.literal.log_n)
     }
 }
 
@@ -146,8 +202,9 @@ impl TryFrom<CkksParamsLiteral> for CkksParams {
             return Err(ParamsError::Empty { field: "log_p" });
         }
         for (field, sizes) in [("log_q", &literal.log_q), ("log_p", &literal.log_p)] {
-            // A prime must be 1 modulo 2N, and the evaluator's lazy sums need three free bits of a word.
-            let min = log_n + 4;
+            // A prime must be 1 modulo the order of the roots of unity, and the evaluator's lazy sums need three free bits of
+            // a word.
+            let min = literal.ring.log_order(log_n) + 3;
             if let Some(&bits) = sizes.iter().find(|b| !(min..=MAX_PRIME_BITS).contains(*b)) {
                 return Err(ParamsError::PrimeBits { field, bits, min, max: MAX_PRIME_BITS });
             }
@@ -175,12 +232,16 @@ impl From<CkksParams> for CkksParamsLiteral {
     }
 }
 
-/// `N=2^13 Q=45,30,30 P=46 scale=2^30`, with ` insecure` behind it where that was accepted.
+/// `N=2^13 Q=45,30,30 P=46 scale=2^30`, with ` ring=conjugate-invariant` behind it for that ring and ` insecure` where that
+/// was accepted.
 impl fmt::Display for CkksParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |v: &[u32]| v.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let l = &self.literal;
         write!(f, "N=2^{} Q={} P={} scale=2^{}", l.log_n, list(&l.log_q), list(&l.log_p), l.log_scale)?;
+        if l.ring == RingType::ConjugateInvariant {
+            write!(f, " ring={}", l.ring.name())?;
+        }
         if l.insecure { f.write_str(" insecure") } else { Ok(()) }
     }
 }
@@ -200,12 +261,17 @@ impl FromStr for CkksParams {
         let log_q = list("Q", &field("Q", "Q=")?)?;
         let log_p = list("P", &field("P", "P=")?)?;
         let log_scale = number("scale", &field("scale", "scale=2^")?)?;
-        let insecure = match words.next() {
-            None => false,
-            Some("insecure") => true,
-            Some(_) => return Err(bad("security")),
-        };
-        CkksParamsLiteral { log_n, log_q, log_p, log_scale, insecure }.try_into()
+        let (mut ring, mut insecure) = (RingType::Standard, false);
+        for word in words {
+            match (word, word.strip_prefix("ring=")) {
+                ("insecure", _) => insecure = true,
+                (_, Some(name)) => {
+                    ring = RingType::ALL.into_iter().find(|r| r.name() == name).ok_or_else(|| bad("ring"))?;
+                }
+                _ => return Err(bad("security")),
+            }
+        }
+        CkksParamsLiteral { log_n, log_q, log_p, log_scale, ring, insecure }.try_into()
     }
 }
 
@@ -219,6 +285,7 @@ mod tests {
             log_q: vec![45, 30, 30, 30, 30],
             log_p: vec![46],
             log_scale: 30,
+            ring: RingType::Standard,
             insecure: false,
         }
     }
@@ -228,6 +295,11 @@ mod tests {
         let params = CkksParams::try_from(literal()).unwrap();
         assert_eq!(params.to_string(), "N=2^13 Q=45,30,30,30,30 P=46 scale=2^30");
         assert_eq!(params.to_string().parse::<CkksParams>().unwrap(), params);
+        let real: CkksParams =
+            CkksParamsLiteral { ring: RingType::ConjugateInvariant, ..literal() }.try_into().unwrap();
+        assert_eq!(real.to_string(), "N=2^13 Q=45,30,30,30,30 P=46 scale=2^30 ring=conjugate-invariant");
+        assert_eq!(real.to_string().parse::<CkksParams>().unwrap(), real);
+        assert_eq!((params.slots(), real.slots()), (4096, 8192));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use striae_spaces::{Shape, TypedGraph};
 
 use crate::{
-    CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer, StrategyChoice,
+    CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer, RingType,
+    StrategyChoice,
     lower::{Draft, Staged},
     max_log_qp,
     params::NARROW_PRIME_BITS,
@@ -31,6 +32,8 @@ pub struct PlanOptions {
     pub min_log_scale: u32,
     /// Largest useful log2 of the scale.
     pub max_log_scale: u32,
+    /// The ring; the cheaper of both where absent.
+    pub ring: Option<RingType>,
     /// How rotations are split.
     pub strategy: StrategyChoice,
     /// Whether convolutions with nothing between them become one; the cheaper of both where absent.
@@ -45,6 +48,7 @@ impl Default for PlanOptions {
             max_log_n: 16,
             min_log_scale: 26,
             max_log_scale: 36,
+            ring: None,
             strategy: StrategyChoice::Cheapest,
             fuse: None,
         }
@@ -70,7 +74,7 @@ struct Variant {
     staged: Staged,
 }
 
-/// A variant with the parameters it may run under.
+/// A variant with parameters of one ring that it may run under.
 type Fitting<'v> = (&'v Variant, Arc<[CkksParams]>);
 
 /// The best so far: its seconds, layout, parameters and lowering.
@@ -86,7 +90,9 @@ impl Lowerer<'_> {
         }
         let mut too_large = None;
         for log_n in options.min_log_n..=options.max_log_n {
-            let chains = variants.iter().map(|v| (v, self.chains(log_n, v.staged.depth(), options)));
+            let rings = RingType::ALL.into_iter().filter(|r| options.ring.is_none_or(|ring| ring == *r));
+            let combinations = rings.flat_map(|ring| variants.iter().map(move |v| (ring, v)));
+            let chains = combinations.map(|(ring, v)| (v, self.chains(ring, log_n, v.staged.depth(), options)));
             let fitting: Vec<Fitting<'_>> = chains.filter(|(_, chains)| !chains.is_empty()).collect();
             if fitting.is_empty() {
                 continue;
@@ -112,7 +118,7 @@ impl Lowerer<'_> {
         for (variant, chains) in fitting {
             for &input in packings(graph) {
                 let lowering = LowerOptions { fuse: variant.fuse, merge: true, input, strategy: options.strategy };
-                // All of one ring degree, so all with the same slots.
+                // All of one ring, so all with the same slots.
                 let draft = match self.draft(graph, &variant.staged, chains[0].slots(), &lowering) {
                     Ok(draft) => draft,
                     Err(e) => {
@@ -178,13 +184,14 @@ fn with_levels<'v>(variants: &'v [Variant], params: &CkksParams) -> (Vec<Fitting
 fn too_deep(variants: &[Variant], options: &PlanOptions) -> CostError {
     let levels = variants.iter().map(|v| v.staged.depth()).min().unwrap_or(0);
     let max_log_n = options.max_log_n;
-    let available = (1..64).take_while(|&d| !chains(max_log_n, d, options).is_empty()).last().unwrap_or(0);
+    let exists = |depth: &usize| !chains(RingType::default(), max_log_n, *depth, options).is_empty();
+    let available = (1..64).take_while(exists).last().unwrap_or(0);
     CostError::TooDeep { levels, available, max_log_n }
 }
 
-/// Modulus chains of `depth` levels that are secure at `2^log_n`, one for each useful number of special primes, each with the
+/// Modulus chains of `depth` levels that are secure in a ring of degree `2^log_n`, one for each useful number of special primes, each with the
 /// largest scale that fits.
-pub fn chains(log_n: u32, depth: usize, options: &PlanOptions) -> Vec<CkksParams> {
+pub fn chains(ring: RingType, log_n: u32, depth: usize, options: &PlanOptions) -> Vec<CkksParams> {
     let Some(bound) = max_log_qp(log_n) else { return Vec::new() };
     let chain = |special: usize, log_scale: u32| {
         let q0 = (log_scale + HEADROOM_BITS).min(NARROW_PRIME_BITS - 1);
@@ -193,6 +200,7 @@ pub fn chains(log_n: u32, depth: usize, options: &PlanOptions) -> Vec<CkksParams
             log_q: std::iter::once(q0).chain(std::iter::repeat_n(log_scale, depth)).collect(),
             log_p: vec![q0 + 1; special],
             log_scale,
+            ring,
             insecure: false,
         };
         let bits: u32 = literal.log_q.iter().chain(&literal.log_p).sum();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use striae_spaces::NodeId;
 
-use crate::{LinearPlan, OpCounts, RotationKinds, lower::bit_set::BitSet, packing::Layout};
+use crate::{LinearPlan, OpCounts, RotationKinds, packing::Layout};
 
 /// Index of a value in its program; value 0 is the encrypted input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -184,22 +184,6 @@ impl HeProgram {
     /// What all rotations are for.
     pub fn rotation_kinds(&self) -> RotationKinds {
         (0..self.steps.len()).map(|i| self.step_rotation_kinds(i)).sum()
-    }
-
-    /// The rotations that keys are needed for, ascending.
-    pub fn rotations(&self) -> Vec<u32> {
-        let of_step = |step: &Step, take: &mut dyn FnMut(u32)| match &step.kind {
-            StepKind::Linear(linear) => linear.plan.rotations().for_each(take),
-            StepKind::Square { .. } => {}
-            StepKind::WindowSum { stages, .. } => stages.iter().flatten().copied().for_each(take),
-        };
-        let mut bound = 0;
-        self.steps.iter().for_each(|step| of_step(step, &mut |r| bound = bound.max(r as usize + 1)));
-        let mut set = BitSet::new(bound);
-        self.steps.iter().for_each(|step| of_step(step, &mut |r| set.insert(r as usize)));
-        let mut rotations = Vec::new();
-        set.drain(|r| rotations.push(r as u32));
-        rotations
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use proptest::prelude::*;
 use striae_cost_model::{
-    Calibration, CkksParams,
+    Calibration, CkksParams, RingType,
     calibration::{CalibrationError, Fit, Primitive, Provenance, Ring, Sample, Work},
 };
 
@@ -21,7 +21,9 @@ fn provenance() -> Provenance {
 
 fn rings() -> Vec<Ring> {
     let levels = |log_n| (0..6).map(move |level| (log_n, level));
-    let of = |(log_n, level): (u32, usize)| [1, 2].map(|special| Ring { log_n, level, special });
+    let of = |(log_n, level): (u32, usize)| {
+        [1, 2].map(|special| Ring { ring_type: RingType::Standard, log_n, level, special })
+    };
     (12..16).flat_map(levels).flat_map(of).collect()
 }
 
@@ -113,7 +115,7 @@ fn every_primitive_needs_samples() {
 
 #[test]
 fn measured_rings_use_the_measured_time() {
-    let ring = Ring { log_n: 13, level: 2, special: 1 };
+    let ring = Ring { ring_type: RingType::Standard, log_n: 13, level: 2, special: 1 };
     let mut all = samples(1e-6, 1e-4, 1e-4);
     let at = all.iter_mut().find(|s| s.primitive == Primitive::Square && s.ring == ring).unwrap();
     at.seconds = 0.5;

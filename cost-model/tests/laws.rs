@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use striae_cost_model::{
     Calibration, CkksParams, CkksParamsLiteral, HeProgram, InputPacking, LinearPlan, LowerOptions, Lowerer, OpCounts,
-    StepKind, Strategy as Split, StrategyChoice,
+    RingType, StepKind, Strategy as Split, StrategyChoice,
     lower::{
         diagonals::{DenseLinks, conv_links, dense_links},
         stages::ConvDesc,
@@ -139,7 +139,14 @@ fn check_dense(input: &Layout, slots: usize, outputs: usize) -> Result<(), TestC
 }
 
 fn lower(graph: &TypedGraph, split: Split, input: InputPacking) -> HeProgram {
-    let literal = CkksParamsLiteral { log_n: 10, log_q: vec![45; 14], log_p: vec![46], log_scale: 30, insecure: true };
+    let literal = CkksParamsLiteral {
+        log_n: 10,
+        log_q: vec![45; 14],
+        log_p: vec![46],
+        log_scale: 30,
+        ring: RingType::Standard,
+        insecure: true,
+    };
     let params = CkksParams::try_from(literal).unwrap();
     let options = LowerOptions { strategy: StrategyChoice::Always(split), input, ..LowerOptions::default() };
     Lowerer::new(&Calibration::generic()).lower(graph, &params, &options).unwrap()

@@ -1,14 +1,21 @@
 //! Published rotation counts, reproduced by lowering. Each test names its source.
 
 use striae_cost_model::{
-    Calibration, CkksParams, CkksParamsLiteral, HeProgram, InputPacking, LowerOptions, Lowerer, StepKind, Strategy,
-    StrategyChoice,
+    Calibration, CkksParams, CkksParamsLiteral, HeProgram, InputPacking, LowerOptions, Lowerer, RingType, StepKind,
+    Strategy, StrategyChoice,
 };
 use striae_spaces::{Conv2d, GraphBuilder, Grouping, Linear, Op, Shape, TypedGraph};
 
 /// Parameters with enough levels for any test; the counts do not depend on the primes.
 fn params(log_n: u32) -> CkksParams {
-    let literal = CkksParamsLiteral { log_n, log_q: vec![45; 12], log_p: vec![46], log_scale: 30, insecure: true };
+    let literal = CkksParamsLiteral {
+        log_n,
+        log_q: vec![45; 12],
+        log_p: vec![46],
+        log_scale: 30,
+        ring: RingType::Standard,
+        insecure: true,
+    };
     CkksParams::try_from(literal).unwrap()
 }
 

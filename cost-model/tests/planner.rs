@@ -1,6 +1,8 @@
 //! The planner: the smallest ring, chains within the security bound, given parameters, errors with numbers.
 
-use striae_cost_model::{Calibration, CkksParams, CostError, Lowerer, Plan, PlanOptions, Security, chains, max_log_qp};
+use striae_cost_model::{
+    Calibration, CkksParams, CostError, Lowerer, Plan, PlanOptions, RingType, Security, chains, max_log_qp,
+};
 use striae_spaces::{Activation, AvgPool, Conv2d, GraphBuilder, Linear, Op, Shape, TypedGraph, zoo};
 
 fn plan(graph: &TypedGraph, options: &PlanOptions) -> Result<Plan, CostError> {
@@ -29,14 +31,16 @@ fn deep(depth: usize) -> TypedGraph {
 fn chains_keep_the_security_bound_and_the_depth() {
     let options = PlanOptions::default();
     for (log_n, depth) in (10..=17).flat_map(|log_n| (0..70).map(move |depth| (log_n, depth))) {
-        for params in chains(log_n, depth, &options) {
+        let of_rings = RingType::ALL.map(|ring| chains(ring, log_n, depth, &options));
+        assert_eq!(of_rings[0].len(), of_rings[1].len(), "the rings share one security table");
+        for params in of_rings.into_iter().flatten() {
             assert!(params.log_qp() <= max_log_qp(log_n).unwrap(), "{params}");
             assert_eq!((params.max_level(), params.security()), (depth, Security::Bits128), "{params}");
             assert!((options.min_log_scale..=options.max_log_scale).contains(&params.log_scale()), "{params}");
             assert!(params.log_q()[0] > params.log_scale() && !params.has_wide_primes(), "{params}");
         }
     }
-    assert!(chains(17, 1, &options).is_empty(), "the security table ends at 2^16");
+    assert!(chains(RingType::Standard, 17, 1, &options).is_empty(), "the security table ends at 2^16");
 }
 
 #[test]
@@ -57,9 +61,13 @@ fn the_smallest_ring_that_fits_is_chosen() {
 #[test]
 fn rings_too_small_for_a_map_are_passed_over() {
     let graph = network(Shape::map(1, 64, 64), [conv(1, 3, 1)]);
-    assert_eq!(plan(&graph, &PlanOptions::default()).unwrap().params.log_n(), 13);
-    let error = plan(&graph, &PlanOptions { max_log_n: 12, ..PlanOptions::default() }).unwrap_err();
-    assert_eq!(error.to_string(), "a 1x64x64 map needs blocks of 4096 slots, a ciphertext of N = 2^12 has 2048");
+    for (ring, log_n) in [(None, 12), (Some(RingType::ConjugateInvariant), 12), (Some(RingType::Standard), 13)] {
+        let plan = plan(&graph, &PlanOptions { ring, ..PlanOptions::default() }).unwrap();
+        assert_eq!((plan.params.log_n(), plan.params.slots()), (log_n, 4096));
+    }
+    let ring = Some(RingType::Standard);
+    let error = plan(&graph, &PlanOptions { ring, max_log_n: 12, ..PlanOptions::default() }).unwrap_err();
+    assert_eq!(error.to_string(), "a 1x64x64 map needs blocks of 4096 slots, a ciphertext has 2048");
 }
 
 #[test]
@@ -93,7 +101,7 @@ fn what_cannot_run_says_where() {
     );
     let wide = network(Shape::vector(8), [Op::Linear(Linear { out_features: 40_000, bias: false })]);
     let error = plan(&wide, &PlanOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("40000 outputs do not fit into 2048 slots"), "{error}");
+    assert!(error.contains("40000 outputs do not fit into 4096 slots"), "{error}");
     let huge = network(Shape::map(1, 8, 8), [conv(20_000, 1, 1), conv(20_000, 1, 1), conv(4, 1, 1)]);
     let error = plan(&huge, &PlanOptions { fuse: Some(false), ..PlanOptions::default() }).unwrap_err().to_string();
     assert!(error.contains("400000000 weights, at most 134217728 are supported"), "{error}");

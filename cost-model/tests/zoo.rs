@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use striae_cost_model::{
     Calibration, CkksParams, CkksParamsLiteral, CostError, InputPacking, LowerOptions, Lowerer, Plan, PlanOptions,
-    RotationKinds, Security, SourceOp, StepKind, StrategyChoice, estimate,
+    RingType, RotationKinds, Security, SourceOp, StepKind, StrategyChoice, estimate,
 };
 use striae_spaces::{Conv2d, GraphBuilder, Kernel, KernelMask, NodeId, Op, TypedGraph, space, zoo};
 
@@ -111,7 +111,14 @@ fn stria_blocks_need_a_fifth_of_the_rotations_of_plain_convolutions() {
 
 /// Rotations of the steps that compute `nodes`, factored.
 fn rotations(graph: &TypedGraph, log_n: u32, nodes: &[NodeId]) -> RotationKinds {
-    let literal = CkksParamsLiteral { log_n, log_q: vec![45; 40], log_p: vec![46], log_scale: 30, insecure: true };
+    let literal = CkksParamsLiteral {
+        log_n,
+        log_q: vec![45; 40],
+        log_p: vec![46],
+        log_scale: 30,
+        ring: RingType::Standard,
+        insecure: true,
+    };
     let params = CkksParams::try_from(literal).unwrap();
     let options = LowerOptions {
         fuse: false,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rayon::ThreadPool;
+use striae_cost_model::KeyPlan;
 use striae_he_eval::bench::Chain;
 use striae_he_eval::{HeBackend, HeClient, RnsBackend, Seed};
 
@@ -22,8 +23,8 @@ fn chain(c: &mut Criterion, chain: &Chain, pool: &ThreadPool) {
     group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     let params = chain.params().expect("the reference chains are valid");
     let plan = chain.matvec();
-    let rotations: Vec<u32> = plan.rotations().chain(1..=HOISTED).collect();
-    let (client, backend) = RnsBackend::keygen(&params, &rotations, Seed::Fixed(1)).expect("keys");
+    let keys = KeyPlan::up_to(params.max_level(), plan.rotations().chain(1..=HOISTED));
+    let (client, backend) = RnsBackend::keygen(&params, &keys, Seed::Fixed(1)).expect("keys");
     let values: Vec<f64> = (0..params.slots()).map(|i| (i as f64 * 0.1).sin()).collect();
     let (level, scale) = (params.max_level(), 2f64.powi(params.log_scale() as i32));
     let ct = client.encrypt(&values, level, scale).expect("encryption");

@@ -8,12 +8,12 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum HeError {
     /// No prime of this size fits the ring.
-    #[error("no unused prime of {bits} bits is 1 mod 2^{} (at most {max} bits are supported)", log_n + 1)]
+    #[error("no unused prime of {bits} bits is 1 mod 2^{log_order} (at most {max} bits are supported)")]
     PrimeBits {
         /// Wanted bits.
         bits: u32,
-        /// Ring degree.
-        log_n: u32,
+        /// log2 of the order of the roots of unity.
+        log_order: u32,
         /// Largest supported size.
         max: u32,
     },
@@ -82,6 +82,19 @@ pub enum HeError {
     MissingRotationKey {
         /// Rotation.
         rotation: u32,
+    },
+    /// A square that the evaluation keys do not cover.
+    #[error("no key for squares")]
+    MissingSquareKey,
+    /// A key used above the level it was made for.
+    #[error("the {key} key serves levels up to {max}, not level {level}")]
+    KeyLevel {
+        /// Which.
+        key: &'static str,
+        /// Level of the ciphertext.
+        level: usize,
+        /// Level of the key.
+        max: usize,
     },
     /// A rotation by at least the number of slots.
     #[error("rotation {rotation} is not below the {slots} slots")]

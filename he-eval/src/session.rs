@@ -71,7 +71,7 @@ impl<B: HeBackend> Session<B> {
         seed: Seed,
     ) -> Result<Self, SessionError> {
         let start = Instant::now();
-        let roles = B::keygen(params, &program.rotations(), seed)?;
+        let roles = B::keygen(params, &program.keys(), seed)?;
         Self::with_keys(space, (roles, start.elapsed()), program, graph, weights)
     }
 
@@ -169,7 +169,7 @@ impl Session<ClearBackend> {
         weights: &WeightStore,
     ) -> Result<Self, SessionError> {
         let start = Instant::now();
-        let roles = ClearBackend::with_errors(params, &program.rotations())?;
+        let roles = ClearBackend::with_errors(params, &program.keys())?;
         Self::with_keys(WeightSpace::memory(), (roles, start.elapsed()), program, graph, weights)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{folded, image, relative_error, rng};
 use rand::{RngExt, seq::IndexedRandom};
 use striae_cost_model::{
-    Calibration, CkksParams, CkksParamsLiteral, InputPacking, LowerOptions, Lowerer, Strategy, StrategyChoice,
+    Calibration, CkksParams, CkksParamsLiteral, InputPacking, LowerOptions, Lowerer, RingType, Strategy, StrategyChoice,
 };
 use striae_he_eval::{Circuit, ClearBackend, HeBackend, HeClient, Seed, pack, reference, unpack};
 use striae_spaces::{
@@ -18,7 +18,15 @@ use striae_spaces::{
 
 fn params(log_n: u32, depth: usize) -> CkksParams {
     let log_q = std::iter::once(50).chain(std::iter::repeat_n(40, depth)).collect();
-    CkksParams::try_from(CkksParamsLiteral { log_n, log_q, log_p: vec![50], log_scale: 40, insecure: true }).unwrap()
+    CkksParams::try_from(CkksParamsLiteral {
+        log_n,
+        log_q,
+        log_p: vec![50],
+        log_scale: 40,
+        ring: RingType::Standard,
+        insecure: true,
+    })
+    .unwrap()
 }
 
 /// Runs one image through the circuit and compares result and counts.
@@ -29,7 +37,7 @@ fn check(name: &str, graph: &TypedGraph, log_n: u32, options: &LowerOptions, see
     let params = params(log_n, Lowerer::depth(&graph, options.fuse).unwrap());
     let calibration = Calibration::generic();
     let program = Arc::new(Lowerer::new(&calibration).lower(&graph, &params, options).unwrap());
-    let (client, backend) = ClearBackend::keygen(&params, &program.rotations(), Seed::Fixed(seed)).unwrap();
+    let (client, backend) = ClearBackend::keygen(&params, &program.keys(), Seed::Fixed(seed)).unwrap();
     let circuit = Circuit::compile(&backend, Arc::clone(&program), &graph, &store).unwrap();
     let image = image(&graph, &mut rng);
     let slots = pack(&program, &image).unwrap();

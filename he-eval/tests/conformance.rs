@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use striae_cost_model::{CkksParams, CkksParamsLiteral, LinearPlan, OpCounts, Term};
+use striae_cost_model::{CkksParams, CkksParamsLiteral, KeyPlan, LinearPlan, OpCounts, RingType, Term};
 use striae_he_eval::{ClearBackend, HeBackend, HeClient, HeError, RnsBackend, Seed, Simd};
 
 /// Largest error of a slot of size about 1.
@@ -52,8 +52,17 @@ trait Case {
 
 /// Small rings are far from secure with these chains; the arithmetic does not care.
 fn params(log_n: u32, log_q: &[u32], log_p: &[u32], log_scale: u32) -> CkksParams {
-    let literal = CkksParamsLiteral { log_n, log_q: log_q.to_vec(), log_p: log_p.to_vec(), log_scale, insecure: true };
-    literal.try_into().unwrap()
+    params_in(RingType::Standard, log_n, log_q, log_p, log_scale)
+}
+
+fn params_in(ring: RingType, log_n: u32, log_q: &[u32], log_p: &[u32], log_scale: u32) -> CkksParams {
+    let (log_q, log_p) = (log_q.to_vec(), log_p.to_vec());
+    CkksParamsLiteral { log_n, log_q, log_p, log_scale, ring, insecure: true }.try_into().unwrap()
+}
+
+/// The same chain with N real slots.
+fn real(params: &CkksParams) -> CkksParams {
+    params_in(RingType::ConjugateInvariant, params.log_n(), params.log_q(), params.log_p(), params.log_scale())
 }
 
 fn shallow(log_n: u32) -> CkksParams {
@@ -74,6 +83,10 @@ fn assert_close(backend: &str, outcome: &Outcome, tolerance: f64) {
     }
 }
 
+fn all_levels(params: &CkksParams, rotations: &[u32]) -> KeyPlan {
+    KeyPlan::up_to(params.max_level(), rotations.iter().copied())
+}
+
 /// Runs a case on the simulator and on RNS-CKKS with all kinds of kernels.
 fn conform(params: &CkksParams, case: &impl Case) {
     conform_within(TOLERANCE, params, case);
@@ -81,11 +94,11 @@ fn conform(params: &CkksParams, case: &impl Case) {
 
 /// The same with another bound on errors.
 fn conform_within(tolerance: f64, params: &CkksParams, case: &impl Case) {
-    let rotations = case.rotations(params.slots());
-    let (outcome, counts) = run_on(ClearBackend::keygen(params, &rotations, Seed::Fixed(1)).unwrap(), case);
+    let keys = all_levels(params, &case.rotations(params.slots()));
+    let (outcome, counts) = run_on(ClearBackend::keygen(params, &keys, Seed::Fixed(1)).unwrap(), case);
     assert_close("clear", &outcome, tolerance);
     for simd in Simd::available() {
-        let keys = RnsBackend::keygen_with(params, &rotations, Seed::Fixed(1), simd).unwrap();
+        let keys = RnsBackend::keygen_with(params, &keys, Seed::Fixed(1), simd).unwrap();
         let (outcome, executed) = run_on(keys, case);
         assert_close(simd.name(), &outcome, tolerance);
         assert_eq!(executed, counts, "operation counts of {} and of the simulator", simd.name());
@@ -409,6 +422,7 @@ fn refuse_plans<B: HeBackend>(rig: &Rig<B>, ct: &B::Ciphertext, low: &B::Ciphert
 fn additions() {
     conform(&shallow(12), &Additions);
     conform(&params(13, &[50, 35, 35, 35], &[50], 35), &Additions);
+    conform(&real(&shallow(12)), &Additions);
 }
 
 #[test]
@@ -416,6 +430,8 @@ fn rotations() {
     conform(&shallow(12), &Rotations);
     conform(&params(12, &[50, 40, 40, 40], &[50, 50], 40), &Rotations);
     conform(&shallow(13), &Rotations);
+    conform(&real(&shallow(11)), &Rotations);
+    conform(&real(&params(12, &[50, 40, 40, 40], &[50, 50], 40)), &Rotations);
 }
 
 #[test]
@@ -425,7 +441,9 @@ fn linear_plans() {
     let small = shallow(12);
     for seed in 0..12 {
         let case = RandomLinear { seed, babies: seed % 4 != 3, giants: seed % 2 == 1, folds: seed % 3 == 2 };
-        conform(if seed % 2 == 0 { &grouped } else { &small }, &case);
+        let params = if seed % 2 == 0 { &grouped } else { &small };
+        conform(params, &case);
+        conform(&real(params), &case);
     }
     conform(&shallow(13), &RandomLinear { seed: 99, babies: true, giants: true, folds: true });
 }
@@ -434,6 +452,7 @@ fn linear_plans() {
 fn deep_circuits() {
     conform(&params(12, &[50, 40, 40, 40, 40, 40, 40], &[50, 50], 40), &Deep);
     conform(&params(13, &[50, 40, 40, 40, 40], &[50], 40), &Deep);
+    conform(&real(&params(12, &[50, 40, 40, 40, 40, 40, 40], &[50, 50], 40)), &Deep);
 }
 
 #[test]
@@ -462,11 +481,13 @@ fn wide_special_primes_keep_the_precision_of_a_50_bit_scale() {
 #[test]
 fn refusals() {
     conform(&shallow(12), &Refusals);
+    conform(&real(&shallow(12)), &Refusals);
 }
 
 #[test]
 fn large_rings() {
     conform(&params(14, &[50, 40, 40, 40, 40], &[50, 50], 40), &Deep);
+    conform(&real(&params(15, &[50, 40, 40], &[50, 50], 40)), &Deep);
     conform(
         &params(15, &[50, 40, 40], &[50, 50, 50], 40),
         &RandomLinear { seed: 5, babies: true, giants: true, folds: true },
@@ -476,7 +497,7 @@ fn large_rings() {
 #[test]
 fn the_simulator_refuses_what_overflows() {
     let params = shallow(12);
-    let (client, backend) = ClearBackend::keygen(&params, &[], Seed::Entropy).unwrap();
+    let (client, backend) = ClearBackend::keygen(&params, &all_levels(&params, &[]), Seed::Entropy).unwrap();
     let scale = 2f64.powi(40);
     let ct = client.encrypt(&vec![100.0; params.slots()], 1, scale).unwrap();
     let squared = backend.square(&ct);
@@ -486,8 +507,8 @@ fn the_simulator_refuses_what_overflows() {
 #[test]
 fn decryption_refuses_what_overflowed_and_what_another_key_encrypted() {
     let params = shallow(12);
-    let (client, backend) = RnsBackend::keygen(&params, &[], Seed::Fixed(1)).unwrap();
-    let (other, _) = RnsBackend::keygen(&params, &[], Seed::Fixed(2)).unwrap();
+    let (client, backend) = RnsBackend::keygen(&params, &all_levels(&params, &[]), Seed::Fixed(1)).unwrap();
+    let (other, _) = RnsBackend::keygen(&params, &all_levels(&params, &[]), Seed::Fixed(2)).unwrap();
     let scale = 2f64.powi(40);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let x: Vec<f64> = (0..params.slots()).map(|_| rng.random_range(-3e3..3e3)).collect();
@@ -502,7 +523,7 @@ fn decryption_refuses_what_overflowed_and_what_another_key_encrypted() {
 fn a_chain_beyond_double_precision_decrypts() {
     let log_q: Vec<u32> = std::iter::once(50).chain(std::iter::repeat_n(45, 22)).collect();
     let params = params(11, &log_q, &[50, 50, 50], 45);
-    let (client, _) = RnsBackend::keygen(&params, &[], Seed::Fixed(1)).unwrap();
+    let (client, _) = RnsBackend::keygen(&params, &all_levels(&params, &[]), Seed::Fixed(1)).unwrap();
     let x = vec![0.75; params.slots()];
     let back = client.decrypt(&client.encrypt(&x, 22, 2f64.powi(45)).unwrap()).unwrap();
     assert_close("long chain", &vec![(back, x)], TOLERANCE);
@@ -510,13 +531,14 @@ fn a_chain_beyond_double_precision_decrypts() {
 
 #[test]
 fn the_public_key_encrypts_for_the_client() {
-    let params = shallow(12);
-    let (client, backend) = RnsBackend::keygen(&params, &[3], Seed::Entropy).unwrap();
-    let x: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
-    let ct = client.public_key().encrypt(&x, 2, 2f64.powi(40)).unwrap();
-    assert_close("public key", &vec![(client.decrypt(&ct).unwrap(), x.clone())], TOLERANCE);
-    let turned = backend.rotate(&ct, 3).unwrap();
-    assert_close("public key", &vec![(client.decrypt(&turned).unwrap(), rotated(&x, 3))], TOLERANCE);
+    for params in [shallow(12), real(&shallow(12))] {
+        let (client, backend) = RnsBackend::keygen(&params, &all_levels(&params, &[3]), Seed::Entropy).unwrap();
+        let x: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
+        let ct = client.public_key().encrypt(&x, 2, 2f64.powi(40)).unwrap();
+        assert_close("public key", &vec![(client.decrypt(&ct).unwrap(), x.clone())], TOLERANCE);
+        let turned = backend.rotate(&ct, 3).unwrap();
+        assert_close("public key", &vec![(client.decrypt(&turned).unwrap(), rotated(&x, 3))], TOLERANCE);
+    }
 }
 
 #[test]
@@ -526,19 +548,47 @@ fn equal_seeds_give_equal_results_at_any_number_of_threads() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let rotations = case.rotations(params.slots());
-            run_on(RnsBackend::keygen(&params, &rotations, Seed::Fixed(5)).unwrap(), &case).0
+            let keys = all_levels(&params, &case.rotations(params.slots()));
+            run_on(RnsBackend::keygen(&params, &keys, Seed::Fixed(5)).unwrap(), &case).0
         })
     };
     assert!(run(1) == run(3));
 }
 
 #[test]
-fn keys_are_exactly_those_asked_for() {
-    let params = shallow(12);
-    let (_, backend) = RnsBackend::keygen(&params, &[5, 0, 1, 5], Seed::Entropy).unwrap();
-    assert_eq!(backend.rotations().collect::<Vec<_>>(), [1, 5]);
-    assert_eq!(backend.key_bytes() as u64, 3 * params.key_bytes());
-    let refused = RnsBackend::keygen(&params, &[2048], Seed::Entropy).err();
-    assert_eq!(refused, Some(HeError::RotationRange { rotation: 2048, slots: 2048 }));
+fn keys_are_exactly_those_planned() {
+    let params = params(12, &[50, 40, 40, 40, 40], &[50, 50], 40);
+    let plan = KeyPlan::new(Some(3), vec![(5, 2), (0, 4), (1, 4), (5, 1)]);
+    let (client, backend) = RnsBackend::keygen(&params, &plan, Seed::Entropy).unwrap();
+    let kept = backend.key_plan();
+    assert_eq!((kept.square, &*kept.rotations), (Some(3), &[(1, 4), (5, 2)][..]));
+    assert_eq!(backend.key_bytes() as u64, plan.levels().map(|level| params.key_bytes(level)).sum::<u64>());
+    assert!(params.key_bytes(2) < params.key_bytes(4) / 2);
+    // A trimmed key serves its level and those below, and refuses those above.
+    let x: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
+    for level in 0..=params.max_level() {
+        let ct = client.encrypt(&x, level, 2f64.powi(40)).unwrap();
+        match backend.rotate(&ct, 5) {
+            Ok(turned) if level <= 2 => {
+                assert_close("trimmed", &vec![(client.decrypt(&turned).unwrap(), rotated(&x, 5))], TOLERANCE);
+            }
+            other => assert_eq!(other.err(), Some(HeError::KeyLevel { key: "rotation", level, max: 2 })),
+        }
+        let squared = backend.square(&ct);
+        match level {
+            0 => assert!(matches!(squared, Err(HeError::LevelExhausted { .. }))),
+            4 => assert_eq!(squared.err(), Some(HeError::KeyLevel { key: "relinearisation", level, max: 3 })),
+            _ => {
+                let expected = x.iter().map(|v| v * v).collect();
+                assert_close("trimmed", &vec![(client.decrypt(&squared.unwrap()).unwrap(), expected)], TOLERANCE);
+            }
+        }
+    }
+    for (rotation, level, error) in [
+        (2048, 1, HeError::RotationRange { rotation: 2048, slots: 2048 }),
+        (1, 5, HeError::LevelTooHigh { op: "keygen", level: 5, max: 4 }),
+    ] {
+        let plan = KeyPlan::new(None, vec![(rotation, level)]);
+        assert_eq!(RnsBackend::keygen(&params, &plan, Seed::Entropy).err(), Some(error));
+    }
 }

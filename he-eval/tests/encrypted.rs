@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::{folded, image, relative_error, rng};
 use striae_cost_model::{
-    Calibration, CkksParams, CkksParamsLiteral, HeProgram, LowerOptions, Lowerer, PlanOptions, Security,
+    Calibration, CkksParams, CkksParamsLiteral, HeProgram, LowerOptions, Lowerer, PlanOptions, RingType, Security,
 };
 use striae_he_eval::{
     ActivationBounds, CircuitError, ClearBackend, Expected, HeError, RnsBackend, Seed, Session, SessionError, reference,
@@ -105,8 +105,14 @@ fn errors_come_only_from_a_backend_that_tracks_them() {
     let graph: TypedGraph = "1x4x4: conv(2,k3) flatten linear(3,bias)".parse().unwrap();
     let graph = folded(&graph);
     let store = WeightStore::random(&graph, &mut rng(1));
-    let literal =
-        CkksParamsLiteral { log_n: 11, log_q: vec![46, 36, 36], log_p: vec![48], log_scale: 36, insecure: true };
+    let literal = CkksParamsLiteral {
+        log_n: 11,
+        log_q: vec![46, 36, 36],
+        log_p: vec![48],
+        log_scale: 36,
+        ring: RingType::Standard,
+        insecure: true,
+    };
     let params = CkksParams::try_from(literal).unwrap();
     let options = LowerOptions::default();
     let program = Arc::new(Lowerer::new(&Calibration::generic()).lower(&graph, &params, &options).unwrap());
@@ -128,7 +134,14 @@ fn classes_of_256_random_inputs() {
     let depth = Lowerer::depth(&graph, options.fuse).unwrap();
     // A ring this small is far from secure with such a chain; the arithmetic does not care.
     let log_q = std::iter::once(46).chain(std::iter::repeat_n(36, depth)).collect();
-    let literal = CkksParamsLiteral { log_n: 11, log_q, log_p: vec![48], log_scale: 36, insecure: true };
+    let literal = CkksParamsLiteral {
+        log_n: 11,
+        log_q,
+        log_p: vec![48],
+        log_scale: 36,
+        ring: RingType::Standard,
+        insecure: true,
+    };
     let params = CkksParams::try_from(literal).unwrap();
     let program = Lowerer::new(&Calibration::generic()).lower(&graph, &params, &options).unwrap();
     let twins = Twins::new(graph, store, &params, program);

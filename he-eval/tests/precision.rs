@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use striae_cost_model::{CkksParams, CkksParamsLiteral, LinearPlan, Term};
+use striae_cost_model::{CkksParams, CkksParamsLiteral, KeyPlan, LinearPlan, RingType, Term};
 use striae_he_eval::{ClearBackend, ClearCiphertext, HeBackend, HeClient, RnsBackend, Seed};
 
 /// How far the bound, which fails once in a million, may be above the largest error of one run.
@@ -10,8 +10,12 @@ const LOOSE: f64 = 30.0;
 const ROTATIONS: [u32; 6] = [1, 2, 5, 33, 64, 128];
 
 fn params(log_n: u32, log_q: &[u32], log_p: &[u32], log_scale: u32) -> CkksParams {
-    let literal = CkksParamsLiteral { log_n, log_q: log_q.to_vec(), log_p: log_p.to_vec(), log_scale, insecure: true };
-    literal.try_into().unwrap()
+    params_in(RingType::Standard, log_n, log_q, log_p, log_scale)
+}
+
+fn params_in(ring: RingType, log_n: u32, log_q: &[u32], log_p: &[u32], log_scale: u32) -> CkksParams {
+    let (log_q, log_p) = (log_q.to_vec(), log_p.to_vec());
+    CkksParamsLiteral { log_n, log_q, log_p, log_scale, ring, insecure: true }.try_into().unwrap()
 }
 
 /// Both roles of a backend, and randomness that is the same for every backend.
@@ -60,9 +64,10 @@ trait Program {
 
 /// Runs a program encrypted and in the clear and compares values, scales and levels.
 fn check(params: &CkksParams, program: &impl Program) {
-    let mut clear = Rig::new(ClearBackend::with_errors(params, &ROTATIONS).unwrap());
+    let keys = KeyPlan::up_to(params.max_level(), ROTATIONS);
+    let mut clear = Rig::new(ClearBackend::with_errors(params, &keys).unwrap());
     let expected = program.run(&mut clear);
-    let mut rns = Rig::new(RnsBackend::keygen(params, &ROTATIONS, Seed::Fixed(3)).unwrap());
+    let mut rns = Rig::new(RnsBackend::keygen(params, &keys, Seed::Fixed(3)).unwrap());
     let got = program.run(&mut rns);
     assert_eq!(got.len(), expected.len());
     for ((name, ct), (_, twin)) in got.iter().zip(&expected) {
@@ -177,6 +182,15 @@ fn several_special_primes_and_small_scales() {
     check(&params(12, &[50, 35, 35, 35, 35], &[50, 50], 35), &Primitives);
     check(&params(13, &[45, 30, 30, 30], &[46], 30), &Primitives);
     check(&params(12, &[50, 45, 45, 45], &[50, 50, 50], 45), &Primitives);
+}
+
+#[test]
+fn the_conjugate_invariant_ring() {
+    let real = |log_n, log_p: &[u32]| params_in(RingType::ConjugateInvariant, log_n, &[50, 40, 40, 40, 40], log_p, 40);
+    for log_n in [11, 14] {
+        check(&real(log_n, &[50]), &Primitives);
+        check(&real(log_n, &[50, 50]), &SmallCircuit);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use striae_cost_model::CkksParams;
+use striae_cost_model::{CkksParams, KeyPlan};
 use striae_he_eval::{
     CiphertextGroup, Content, FileKind, GroupLabel, HeBackend, HeClient, RnsBackend, RnsClient, Seed, SerialError,
     read_params, write_params,
@@ -26,6 +26,11 @@ struct Files {
     ciphertexts: Vec<u8>,
 }
 
+/// One key for fewer levels than the others.
+fn key_plan() -> KeyPlan {
+    KeyPlan::new(Some(2), vec![(1, 1), (5, 2)])
+}
+
 fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), SerialError>) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(&mut bytes).unwrap();
@@ -35,7 +40,7 @@ fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), SerialError>) -> Vec<u
 impl Files {
     fn new(seed: u64) -> Self {
         let params: CkksParams = PARAMS.parse().unwrap();
-        let (client, server) = RnsBackend::keygen(&params, &[1, 5], Seed::Fixed(seed)).unwrap();
+        let (client, server) = RnsBackend::keygen(&params, &key_plan(), Seed::Fixed(seed)).unwrap();
         let ciphertexts = (0..2).map(|i| client.encrypt(&values(i), 2 - i, SCALE).unwrap()).collect();
         let group = CiphertextGroup { label: LABEL, ciphertexts };
         Self {
@@ -126,7 +131,7 @@ fn written_is_read_back() {
     let (client, server) = (files.client(), files.server());
     assert_eq!(read_params(&mut &*files.parameters, files.parameters.len() as u64).unwrap(), files.params);
     assert_eq!(client.key_id(), server.key_id());
-    assert_eq!(server.rotations().collect::<Vec<_>>(), [1, 5]);
+    assert_eq!(server.key_plan(), key_plan());
     assert_eq!(written(|out| client.write_secret_key(out)), files.secret);
     assert_eq!(written(|out| server.write_evaluation_keys(out)), files.keys);
     let group = read_group(&server, &files.ciphertexts).unwrap();
@@ -140,7 +145,7 @@ fn written_is_read_back() {
 #[test]
 fn read_keys_compute_what_the_written_ones_do() {
     let params: CkksParams = PARAMS.parse().unwrap();
-    let (_, before) = RnsBackend::keygen(&params, &[1, 5], Seed::Fixed(1)).unwrap();
+    let (_, before) = RnsBackend::keygen(&params, &key_plan(), Seed::Fixed(1)).unwrap();
     let (client, after) = (FILES.client(), &*SERVER);
     let input = &read_group(after, &FILES.ciphertexts).unwrap().ciphertexts[0];
     let evaluate = |server: &RnsBackend| {
@@ -231,15 +236,17 @@ fn values_are_checked() {
     let secret = |at, with: &[u8]| read_secret(&FILES.params, &patched(&FILES.secret, at, with));
     refused(secret(2047, &[3]), "secret key: is not ternary");
     let keys = |at, with: &[u8]| read_keys(&FILES.params, &patched(&FILES.keys, at, with));
-    // Counts and rotations come first; a key is its seed, and 5, 4 (or 5), 4 (or 5) and 6 bytes for each coefficient of
-    // each of three digits.
+    // The count comes first. A key is its rotation, its level, its seed, and 5, 4 (or 5), 4 (or 5) and 6 bytes for each
+    // coefficient of each of three digits; the second serves one level less, and has two digits without the third prime.
     refused(keys(0, &u32::MAX.to_le_bytes()), "rotation: truncated");
     refused(keys(0, &1u32.to_le_bytes()), "payload: has");
-    refused(keys(4 + 32, &[255; 5]), "relinearisation key: residue 0 is 1099511627775, not below its prime");
-    let key = (FILES.keys.len() - HEADER - CHECKSUM - 4 - 2 * 4) / 3;
-    refused(keys(4 + key, &0u32.to_le_bytes()), "rotation: is 0");
-    refused(keys(4 + key, &1024u32.to_le_bytes()), "rotation: is 1024, expected ascending rotations in 1..1024");
-    refused(keys(4 + key, &5u32.to_le_bytes()), "rotation: is 5");
+    refused(keys(8, &3u32.to_le_bytes()), "level of a key: is 3, expected at most 2");
+    refused(keys(4 + 8 + 32, &[255; 5]), "relinearisation key: residue 0 is 1099511627775, not below its prime");
+    let second = 8 + 32 + 2 * 2048 * (5 + 4 + 6);
+    let second_at = 4 + (FILES.keys.len() - HEADER - CHECKSUM - 4 - second) / 2;
+    refused(keys(second_at, &0u32.to_le_bytes()), "rotation: is 0");
+    refused(keys(second_at, &1024u32.to_le_bytes()), "rotation: is 1024, expected ascending rotations in 0..1024");
+    refused(keys(second_at, &5u32.to_le_bytes()), "rotation: is 5");
     let group = |at, with: &[u8]| read_group(&SERVER, &patched(&FILES.ciphertexts, at, with));
     refused(group(0, &[8]), "network: the ciphertexts are of network 0807");
     refused(group(32, &[2]), "content: the ciphertexts are of a result, expected an image");

@@ -36,7 +36,7 @@ impl Case {
         let params: CkksParams = params.parse().unwrap();
         let options = PlanOptions { params: Some(params.clone()), ..PlanOptions::default() };
         let program = Lowerer::new(&Calibration::generic()).plan(&graph, &options).unwrap().program;
-        let (client, backend) = RnsBackend::keygen(&params, &program.rotations(), Seed::Fixed(5)).unwrap();
+        let (client, backend) = RnsBackend::keygen(&params, &program.keys(), Seed::Fixed(5)).unwrap();
         Self {
             store: WeightStore::random(&graph, &mut rng(1)),
             graph,

@@ -168,7 +168,8 @@ mod tests {
         }
     }
 
-    /// Two StriaBlocks with a quarter of the channels in the middle, for N = 2^14: 32 channels of 14x14 in a ciphertext.
+    /// Two StriaBlocks with a quarter of the channels in the middle, for N = 2^14 and the conjugate-invariant ring: 64
+    /// channels of 14x14 in a ciphertext.
     const STRIA: &str = include_str!("../../examples/stria-blocks.txt");
 
     #[test]

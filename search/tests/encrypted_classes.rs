@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use striae_cost_model::{Calibration, CkksParams, CkksParamsLiteral, LowerOptions, Lowerer};
+use striae_cost_model::{Calibration, CkksParams, CkksParamsLiteral, LowerOptions, Lowerer, RingType};
 use striae_he_eval::{ActivationBounds, ClearBackend, RnsBackend, Seed, Session};
 use striae_spaces::{NodeId, Op, TypedGraph};
 use striae_train::{DatasetName, SeedTree, TrainConfig, fold, load, ranges, train};
@@ -16,7 +16,9 @@ fn argmax(values: &[f64]) -> usize {
 /// A ring this small is far from secure with such a chain; the arithmetic does not care.
 fn params(depth: usize) -> CkksParams {
     let log_q = std::iter::once(46).chain(std::iter::repeat_n(36, depth)).collect();
-    CkksParamsLiteral { log_n: 11, log_q, log_p: vec![48], log_scale: 36, insecure: true }.try_into().unwrap()
+    CkksParamsLiteral { log_n: 11, log_q, log_p: vec![48], log_scale: 36, ring: RingType::Standard, insecure: true }
+        .try_into()
+        .unwrap()
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl Calibration {
 
     /// Times of the primitives of a program at `level`.
     pub fn times(&self, params: &CkksParams, level: usize) -> OpTimes {
-        let ring = Ring { log_n: params.log_n(), level, special: params.log_p().len() };
+        let ring = Ring::of(params, level);
         let t = |primitive| self.seconds(primitive, ring);
         OpTimes {
             hoist: t(Primitive::Hoist),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{CkksParams, RingType};
+
 /// A primitive of the backend that is measured on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,12 +85,22 @@ impl Primitive {
 /// Where a primitive runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ring {
+    /// The ring.
+    #[serde(default, rename = "type", skip_serializing_if = "RingType::is_standard")]
+    pub ring_type: RingType,
     /// log2 of the ring degree.
     pub log_n: u32,
     /// Level of the operands.
     pub level: usize,
     /// Special primes.
     pub special: usize,
+}
+
+impl Ring {
+    /// That of a parameter set at a level.
+    pub fn of(params: &CkksParams, level: usize) -> Self {
+        Self { ring_type: params.ring(), log_n: params.log_n(), level, special: params.log_p().len() }
+    }
 }
 
 /// Work of a primitive, in units of one million word operations: butterflies of number-theoretic transforms, and pointwise
@@ -107,6 +119,11 @@ impl Work {
         let (l, k) = (ring.level as f64 + 1.0, ring.special as f64);
         let d = (l / k).ceil();
         let w = l + k;
+        // The conjugate-invariant ring has one level more, whose butterflies multiply twice, and stores diagonals whole.
+        let (tree_levels, stored) = match ring.ring_type {
+            RingType::Standard => (f64::from(ring.log_n), 1.0),
+            RingType::ConjugateInvariant => (f64::from(ring.log_n) + 2.0, 2.0),
+        };
         let (hoist, mac, down, rescale) =
             ((d * w, l * w + d * w), (0.0, 2.0 * d * w + 2.0 * w), (2.0 * w, 2.0 * l * (k + 2.0)), (2.0 * l, 6.0 * l));
         let (transforms, points) = match primitive {
@@ -114,8 +131,9 @@ impl Work {
             Primitive::RotationHoisted => mac,
             Primitive::GiantStep => (hoist.0 + down.0 / 2.0, hoist.1 + mac.1 + down.1 / 2.0),
             Primitive::RotationFull => (hoist.0 + down.0, hoist.1 + mac.1 + down.1),
-            Primitive::PlainMultExtended => (0.0, 2.0 * w),
-            Primitive::PlainMult | Primitive::Add => (0.0, 2.0 * l),
+            Primitive::PlainMultExtended => (0.0, 2.0 * stored * w),
+            Primitive::PlainMult => (0.0, 2.0 * stored * l),
+            Primitive::Add => (0.0, 2.0 * l),
             Primitive::ModDown => down,
             // The inverse transforms are of P and the last prime, the forward ones of the limbs that stay.
             Primitive::ModDownRescale => (2.0 * w, 2.0 * l * (k + 3.0)),
@@ -127,6 +145,6 @@ impl Work {
             Primitive::Decrypt => (l + 2.0, 4.0 * l),
         };
         let n = f64::from(1u32 << ring.log_n) * 1e-6;
-        Self { butterflies: transforms * n * f64::from(ring.log_n) / 2.0, pointwise: points * n }
+        Self { butterflies: transforms * n * tree_levels / 2.0, pointwise: points * n }
     }
 }

@@ -225,8 +225,8 @@ fn input_layout(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Res
             Ok(Layout::Vector(VectorLayout { features, period: features.next_power_of_two() }))
         }
         Shape::Vector { features } => {
-            let (block, log_n) = (features.next_power_of_two(), slots.ilog2() + 1);
-            Err(CostError::MapTooLarge { shape, block, log_n, slots })
+            let block = features.next_power_of_two();
+            Err(CostError::MapTooLarge { shape, block, slots })
         }
     }
 }

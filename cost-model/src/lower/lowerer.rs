@@ -5,7 +5,7 @@ use std::sync::Arc;
 use striae_spaces::TypedGraph;
 
 use crate::{
-    CkksParams, CostError, Estimate, HeProgram, PlanOptions, StrategyChoice,
+    CkksParams, CostError, Estimate, HeProgram, PlanOptions, RingType, StrategyChoice,
     calibration::{Calibration, OpTimes},
     chains,
     estimate::estimate_counted,
@@ -46,11 +46,11 @@ impl Default for LowerOptions {
     }
 }
 
-/// What the chains of a depth depend on: log2 N, depth, smallest and largest log2 of the scale.
-type ChainKey = (u32, usize, u32, u32);
+/// What the chains of a depth depend on: ring, log2 N, depth, smallest and largest log2 of the scale.
+type ChainKey = (RingType, u32, usize, u32, u32);
 
-/// Times of each level, by log2 N and number of special primes.
-type KnownTimes = HashMap<(u32, usize), Vec<OpTimes>>;
+/// Times of each level, by ring, log2 N and number of special primes.
+type KnownTimes = HashMap<(RingType, u32, usize), Vec<OpTimes>>;
 
 /// Lowers networks; keeps the layers, times and modulus chains it has met.
 pub struct Lowerer<'a> {
@@ -122,15 +122,21 @@ impl<'a> Lowerer<'a> {
         (program, estimate)
     }
 
-    /// The modulus chains of `depth` levels at `2^log_n`; see [`chains`].
-    pub(crate) fn chains(&mut self, log_n: u32, depth: usize, options: &PlanOptions) -> Arc<[CkksParams]> {
-        let key = (log_n, depth, options.min_log_scale, options.max_log_scale);
-        Arc::clone(self.chains.entry(key).or_insert_with(|| chains(log_n, depth, options).into()))
+    /// The modulus chains of `depth` levels in a ring of degree `2^log_n`; see [`chains`].
+    pub(crate) fn chains(
+        &mut self,
+        ring: RingType,
+        log_n: u32,
+        depth: usize,
+        options: &PlanOptions,
+    ) -> Arc<[CkksParams]> {
+        let key = (ring, log_n, depth, options.min_log_scale, options.max_log_scale);
+        Arc::clone(self.chains.entry(key).or_insert_with(|| chains(ring, log_n, depth, options).into()))
     }
 
     /// Makes sure that the times under `params` up to `level` are known.
     fn meet(&mut self, params: &CkksParams, level: usize) {
-        let times = self.times.entry((params.log_n(), params.log_p().len())).or_default();
+        let times = self.times.entry((params.ring(), params.log_n(), params.log_p().len())).or_default();
         times.extend((times.len()..=level).map(|level| self.calibration.times(params, level)));
     }
 }
@@ -138,5 +144,5 @@ impl<'a> Lowerer<'a> {
 /// Times of the levels met under `params`.
 fn times_of<'t>(known: &'t KnownTimes, params: &CkksParams) -> Times<'t> {
     let special = params.log_p().len();
-    Times { special, levels: known.get(&(params.log_n(), special)).map_or(&[], Vec::as_slice) }
+    Times { special, levels: known.get(&(params.ring(), params.log_n(), special)).map_or(&[], Vec::as_slice) }
 }

@@ -26,8 +26,7 @@ impl Grid {
         let (rows, pitch) = (extent(|s| s.0), extent(|s| s.1));
         let block = rows.checked_mul(pitch).and_then(usize::checked_next_power_of_two).unwrap_or(usize::MAX);
         if block > slots {
-            let log_n = slots.ilog2() + 1;
-            return Err(CostError::MapTooLarge { shape: graph.input_shape(), block, log_n, slots });
+            return Err(CostError::MapTooLarge { shape: graph.input_shape(), block, slots });
         }
         Ok(Self { slots, pitch, block })
     }
@@ -202,7 +201,7 @@ mod tests {
     fn a_map_larger_than_a_ciphertext_is_refused() {
         let error = grid(64, &[1], 2048).unwrap_err();
         let shape = Shape::map(1, 64, 64);
-        assert_eq!(error, CostError::MapTooLarge { shape, block: 4096, log_n: 12, slots: 2048 });
+        assert_eq!(error, CostError::MapTooLarge { shape, block: 4096, slots: 2048 });
         // Strides whose product no integer holds.
         let huge = [255usize; 9].iter().fold(vec![1usize], |mut gaps, s| {
             gaps.push(gaps[gaps.len() - 1].saturating_mul(*s));

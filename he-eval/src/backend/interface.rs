@@ -1,6 +1,6 @@
 //! The two roles of a scheme.
 
-use striae_cost_model::{CkksParams, LinearPlan, OpCounts};
+use striae_cost_model::{CkksParams, KeyPlan, LinearPlan, OpCounts};
 
 use crate::{HeError, Seed, WeightSpace};
 
@@ -30,8 +30,8 @@ pub trait HeBackend: Send + Sync + Sized {
     /// The other role.
     type Client: HeClient<Ciphertext = Self::Ciphertext>;
 
-    /// Fresh keys: the secret for the client, keys for squaring and exactly these rotations for the evaluator.
-    fn keygen(params: &CkksParams, rotations: &[u32], seed: Seed) -> Result<(Self::Client, Self), HeError>;
+    /// Fresh keys: the secret for the client, exactly the planned keys for the evaluator.
+    fn keygen(params: &CkksParams, plan: &KeyPlan, seed: Seed) -> Result<(Self::Client, Self), HeError>;
 
     /// The parameters.
     fn params(&self) -> &CkksParams;

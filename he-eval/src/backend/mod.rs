@@ -10,4 +10,4 @@ mod plan;
 
 pub use clear::{ClearBackend, ClearCiphertext, ClearClient, ClearLinear, ClearPlain};
 pub use interface::{HeBackend, HeClient};
-pub(crate) use plan::{CheckedPlan, Tally, check_scales};
+pub(crate) use plan::{CheckedPlan, Tally, check_key_plan, check_scales, check_square_key};

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-use striae_cost_model::{LinearPlan, OpCounts, PartialSum};
+use striae_cost_model::{KeyPlan, LinearPlan, OpCounts, PartialSum};
 
 use crate::HeError;
 
@@ -16,6 +16,26 @@ pub(crate) fn check_scales(op: &'static str, left: f64, right: f64) -> Result<()
         Ok(())
     } else {
         Err(HeError::ScaleMismatch { op, left, right })
+    }
+}
+
+/// Refuses keys for rotations and levels that the parameters do not have.
+pub(crate) fn check_key_plan(plan: &KeyPlan, slots: usize, max: usize) -> Result<(), HeError> {
+    if let Some(&(rotation, _)) = plan.rotations.iter().find(|(r, _)| *r as usize >= slots) {
+        return Err(HeError::RotationRange { rotation, slots });
+    }
+    match plan.levels().max() {
+        Some(level) if level > max => Err(HeError::LevelTooHigh { op: "keygen", level, max }),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that the key for squares, made for levels up to `key`, serves `level`.
+pub(crate) fn check_square_key(key: Option<usize>, level: usize) -> Result<(), HeError> {
+    match key {
+        None => Err(HeError::MissingSquareKey),
+        Some(max) if level > max => Err(HeError::KeyLevel { key: "relinearisation", level, max }),
+        Some(_) => Ok(()),
     }
 }
 

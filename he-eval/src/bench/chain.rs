@@ -1,7 +1,7 @@
 //! The modulus chains that CKKS evaluators are compared on.
 
 use serde::{Deserialize, Serialize};
-use striae_cost_model::{CkksParams, CkksParamsLiteral, LinearPlan, ParamsError, Term};
+use striae_cost_model::{CkksParams, CkksParamsLiteral, LinearPlan, ParamsError, RingType, Term};
 
 /// Bits of the first and of the special primes.
 const WIDE: u32 = 50;
@@ -42,6 +42,7 @@ impl Chain {
             log_q: Vec::clone(&log_q),
             log_p: log_p.clone(),
             log_scale: self.log_scale,
+            ring: RingType::Standard,
             insecure,
         };
         CkksParams::try_from(literal(false)).or_else(|_| literal(true).try_into())

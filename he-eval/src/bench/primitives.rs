@@ -24,7 +24,7 @@ pub fn measure(
     rounds: u32,
     observer: &mut dyn FnMut(MeasureEvent) -> ControlFlow<()>,
 ) -> Result<Vec<Sample>, HeError> {
-    let ring = Ring { log_n: params.log_n(), level, special: params.log_p().len() };
+    let ring = Ring::of(params, level);
     let mut probe = Probe::new(params, level)?;
     let items: Vec<Primitive> = primitives.iter().copied().filter(|&p| exists_at(p, level)).collect();
     let measured = interleave(&items, rounds, &mut |primitive| probe.time(primitive), observer)?;
@@ -41,14 +41,20 @@ pub fn measure(
 
 #[cfg(test)]
 mod tests {
-    use striae_cost_model::CkksParamsLiteral;
+    use striae_cost_model::{CkksParamsLiteral, RingType};
 
     use super::*;
 
     #[test]
     fn every_primitive_is_measured_where_it_exists() {
-        let literal =
-            CkksParamsLiteral { log_n: 11, log_q: vec![30, 25], log_p: vec![31], log_scale: 25, insecure: true };
+        let literal = CkksParamsLiteral {
+            log_n: 11,
+            log_q: vec![30, 25],
+            log_p: vec![31],
+            log_scale: 25,
+            ring: RingType::Standard,
+            insecure: true,
+        };
         let params = literal.try_into().unwrap();
         for level in [0, 1] {
             let mut events = Vec::new();
@@ -61,7 +67,7 @@ mod tests {
             assert_eq!(samples.len(), Primitive::ALL.len() - if level == 0 { 3 } else { 0 });
             for s in &samples {
                 assert!(0.0 < s.p10 && s.p10 <= s.seconds && s.seconds <= s.p90 && s.rounds == 3, "{s:?}");
-                assert_eq!(s.ring, Ring { log_n: 11, level, special: 1 });
+                assert_eq!(s.ring, Ring::of(&params, level));
             }
         }
     }

@@ -2,12 +2,12 @@
 //!
 //! A slot is the value of a polynomial at a root of unity zeta. Independent errors of variance v in its N coefficients make
 //! a complex slot of variance N v, of which the real part, where messages live, has half; different slots are
-//! uncorrelated. Products of polynomials are slot-wise: an error tau times the secret s has |s(zeta)|^2 times the variance
-//! of tau, and that factor is N times the variance of a secret coefficient on average.
+//! uncorrelated. In the conjugate-invariant ring slots are real, a_0 + sum_i a_i 2 cos(..), and have variance 2 N v. Products of polynomials are slot-wise: an error tau times the secret s has |s(zeta)|^2 times the variance
+//! of tau, and that factor is N (or 2N) times the variance of a secret coefficient on average.
 //!
 //! All variances are of the scaled polynomial: divide by the squared scale to get them in units of the message.
 
-use striae_cost_model::CkksParams;
+use striae_cost_model::{CkksParams, RingType};
 
 use crate::rns::{ERROR_VARIANCE, PrimeChain, SECRET_VARIANCE};
 
@@ -31,19 +31,23 @@ impl NoiseModel {
     /// The one place that knows how slots and coefficients are related.
     pub(crate) fn new(params: &CkksParams, chain: &PrimeChain) -> Self {
         let n = f64::from(params.log_n()).exp2();
-        let spread = n / 2.0;
+        // Mean square of a slot when every coefficient has variance one, and its real part.
+        let (square, spread) = match params.ring() {
+            RingType::Standard => (n, n / 2.0),
+            RingType::ConjugateInvariant => (2.0 * n, 2.0 * n),
+        };
         let log_p: f64 = chain.p.iter().map(|&p| (p as f64).log2()).sum();
         // A digit is uniform below its modulus D and multiplies the error of its key; the sum is divided by P:
-        // sum_d N (D_d / P)^2 / 12 sigma^2 for each coefficient.
+        // sum_d N (D_d / P)^2 / 12 sigma^2 for each coefficient (2 N in the conjugate-invariant ring).
         let digit = |primes: &[u64]| {
             let log_d: f64 = primes.iter().map(|&q| (q as f64).log2()).sum();
-            n * (2.0 * (log_d - log_p)).exp2() * ROUNDING * ERROR_VARIANCE
+            square * (2.0 * (log_d - log_p)).exp2() * ROUNDING * ERROR_VARIANCE
         };
         let at_level = |level: usize| spread * chain.q[..=level].chunks(chain.p.len()).map(digit).sum::<f64>();
         Self {
             spread,
-            real_spread: n,
-            secret: n * SECRET_VARIANCE,
+            real_spread: square,
+            secret: square * SECRET_VARIANCE,
             switching: (0..chain.q.len()).map(at_level).collect(),
         }
     }

@@ -1,9 +1,12 @@
 //! Rotations of slots as permutations of transformed values.
 //!
-//! Rotating slots left by r is the automorphism X -> X^g with g = 5^r mod 2N. On values in bit-reversed order it moves
-//! the value at exponent e g to the position of exponent e. Aligned blocks of eight positions hold exponents that differ
-//! by multiples of 2N/8, so the image of a block is a block in another lane order: the permutation is a table of source
-//! blocks plus at most eight lane orders, and costs one load, one lane shuffle and one store per vector.
+//! Rotating slots left by r is the automorphism X -> X^g with g = 5^r modulo the order M of the roots of unity (2N, or 4N
+//! in the conjugate-invariant ring). On values in bit-reversed order it moves the value at exponent e g to the position of
+//! exponent e. Aligned blocks of eight positions hold exponents that differ by multiples of M/8, so the image of a block
+//! is a block in another lane order: the permutation is a table of source blocks plus at most eight lane orders, and costs
+//! one load, one lane shuffle and one store per vector.
+
+use striae_cost_model::RingType;
 
 use super::ntt::reverse_bits;
 use super::simd::LANES;
@@ -11,9 +14,9 @@ use super::simd::LANES;
 /// Generator of the rotation subgroup of the units modulo 2N.
 const GENERATOR: usize = 5;
 
-/// 5^r mod 2N.
-pub(crate) fn galois_element(rotation: u32, n: usize) -> usize {
-    let mask = 2 * n - 1;
+/// 5^r modulo the order of the roots of unity, a power of two.
+pub(crate) fn galois_element(rotation: u32, order: usize) -> usize {
+    let mask = order - 1;
     let (mut result, mut square, mut r) = (1, GENERATOR, rotation);
     while r > 0 {
         if r & 1 == 1 {
@@ -25,10 +28,12 @@ pub(crate) fn galois_element(rotation: u32, n: usize) -> usize {
     result
 }
 
-/// Inverse of an odd element modulo 2N: the group of units has exponent N/2.
-pub(crate) fn inverse_element(g: usize, n: usize) -> usize {
-    let mask = 2 * n - 1;
-    (1..n.trailing_zeros()).fold((1, g), |(result, square), _| ((result * square) & mask, (square * square) & mask)).0
+/// Inverse of an odd element modulo the order of the roots of unity: the group of units has exponent order / 4.
+pub(crate) fn inverse_element(g: usize, order: usize) -> usize {
+    let mask = order - 1;
+    (2..order.trailing_zeros())
+        .fold((1, g), |(result, square), _| ((result * square) & mask, (square * square) & mask))
+        .0
 }
 
 /// An automorphism of transformed polynomials.
@@ -41,10 +46,12 @@ pub(crate) struct Automorphism {
 }
 
 impl Automorphism {
-    /// The automorphism X -> X^g.
-    pub(crate) fn new(g: usize, n: usize) -> Self {
-        let mask = 2 * n - 1;
-        let position = |i: usize| reverse_bits((((2 * reverse_bits(i, n) + 1) * g) & mask) / 2, n);
+    /// The automorphism X -> X^g; in the conjugate-invariant ring g is 1 modulo 4, as every power of 5 is.
+    pub(crate) fn new(g: usize, n: usize, ring: RingType) -> Self {
+        let order = 1 << ring.log_order(n.ilog2());
+        // Position i holds the value at exponent step * br(i) + 1.
+        let step = order / n;
+        let position = |i: usize| reverse_bits((((step * reverse_bits(i, n) + 1) * g) & (order - 1)) / step, n);
         let mut lanes = [[u64::MAX; LANES]; LANES];
         let mut map = Vec::with_capacity(n / LANES);
         for block in 0..n / LANES {
@@ -73,24 +80,26 @@ mod tests {
     fn inverses_multiply_to_one() {
         for n in [2048, 32_768] {
             for r in [0, 1, 3, 1000] {
-                let g = galois_element(r, n);
-                assert_eq!(g * inverse_element(g, n) % (2 * n), 1, "n = {n}, r = {r}");
+                let g = galois_element(r, 2 * n);
+                assert_eq!(g * inverse_element(g, 2 * n) % (2 * n), 1, "n = {n}, r = {r}");
             }
         }
     }
 
     #[test]
     fn blocks_and_lanes_give_the_whole_permutation() {
-        let n = 2048;
+        let n = 2048usize;
         let x: Vec<u64> = (0..n as u64).collect();
-        for r in [1, 2, 7, 512, 1023] {
-            let g = galois_element(r, n);
-            let auto = Automorphism::new(g, n);
+        for (r, ring) in [1, 2, 7, 512, 1023].into_iter().flat_map(|r| RingType::ALL.map(|ring| (r, ring))) {
+            let order = 1 << ring.log_order(n.ilog2());
+            let g = galois_element(r, order);
+            let auto = Automorphism::new(g, n, ring);
             let mut out = vec![0; n];
             simd::permute(Simd::fastest(), &auto.map, &auto.lanes, &x, &mut out);
             for i in 0..n {
-                let exponent = (2 * reverse_bits(i, n) + 1) * g % (2 * n);
-                assert_eq!(out[i] as usize, reverse_bits(exponent / 2, n), "r = {r}, i = {i}");
+                let exponent = (order / n * reverse_bits(i, n) + 1) * g % order;
+                assert_eq!(exponent % (order / n), 1);
+                assert_eq!(out[i] as usize, reverse_bits(exponent / (order / n), n), "r = {r}, i = {i}");
             }
         }
     }

@@ -59,7 +59,7 @@ pub(crate) struct Conversion {
     pub(crate) from: Vec<usize>,
     /// Whether all of them are narrow.
     narrow: bool,
-    /// 1 / (N hat_i): the inverse transform leaves a factor N.
+    /// 1 / (f hat_i) with f the factor that the inverse transform leaves.
     factors: Vec<Shoup>,
     /// h / hat_i.
     shifts: Vec<u64>,
@@ -70,8 +70,9 @@ pub(crate) struct Conversion {
 }
 
 impl Conversion {
-    /// Conversion from the primes `from` to the primes `to`, both by index.
-    pub(crate) fn new(primes: &[Modulus], n: usize, from: &[usize], to: &[usize]) -> Self {
+    /// Conversion from the primes `from` to the primes `to`, both by index; `unscaled` is the factor that the inverse
+    /// transform leaves.
+    pub(crate) fn new(primes: &[Modulus], unscaled: u64, from: &[usize], to: &[usize]) -> Self {
         let hat = |i: usize, m: &Modulus| product(primes, from.iter().filter(|&&j| j != i), m);
         let half = |m: &Modulus| m.mul(m.sub(product(primes, from, m), 1), m.inv(2));
         let mut conversion = Self {
@@ -85,7 +86,7 @@ impl Conversion {
         for &i in from {
             let m = &primes[i];
             let hat_inv = m.inv(hat(i, m));
-            conversion.factors.push(m.shoup(m.mul(hat_inv, m.inv(n as u64))));
+            conversion.factors.push(m.shoup(m.mul(hat_inv, m.inv(unscaled))));
             conversion.shifts.push(m.mul(half(m), hat_inv));
         }
         for &t in to {
@@ -143,11 +144,11 @@ pub(crate) struct Division {
 
 impl Division {
     /// Division by the primes `drop` (index, position in the dividend), keeping the first `keep` primes.
-    pub(crate) fn new(primes: &[Modulus], n: usize, drop: &[(usize, usize)], keep: usize) -> Self {
+    pub(crate) fn new(primes: &[Modulus], unscaled: u64, drop: &[(usize, usize)], keep: usize) -> Self {
         let from: Vec<usize> = drop.iter().map(|d| d.0).collect();
         let inverse = |m: &Modulus| m.shoup(m.inv(product(primes, &from, m)));
         Self {
-            conversion: Conversion::new(primes, n, &from, &(0..keep).collect::<Vec<_>>()),
+            conversion: Conversion::new(primes, unscaled, &from, &(0..keep).collect::<Vec<_>>()),
             positions: drop.iter().map(|d| d.1).collect(),
             inverses: primes[..keep].iter().map(inverse).collect(),
         }
@@ -176,6 +177,7 @@ pub(crate) fn product<'a>(primes: &[Modulus], indices: impl IntoIterator<Item = 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use striae_cost_model::CkksParams;
 
     use super::*;
     use crate::rns::simd::Simd;
@@ -186,7 +188,7 @@ mod tests {
     /// Converts the constant x from the primes `from` to the prime 0.
     fn converted(ctx: &Context, from: &[usize], x: i128) -> u64 {
         let primes: Vec<Modulus> = ctx.tables.iter().map(|t| t.modulus.clone()).collect();
-        let conversion = Conversion::new(&primes, ctx.n, from, &[0]);
+        let conversion = Conversion::new(&primes, ctx.n as u64, from, &[0]);
         let limbs: Vec<Vec<u64>> = from
             .iter()
             .map(|&i| {
@@ -210,11 +212,10 @@ mod tests {
 
         #[test]
         fn conversion_is_centred(offset in any::<u64>(), negative in any::<bool>()) {
-            for (log_q, log_p) in [
-                (&[40][..], &[61, 60][..]), (&[61], &[61, 60]), (&[50], &[61, 40]), (&[61], &[61, 30, 30]), (&[60], &[50, 50]),
-            ] {
+            for chain in ["Q=40 P=61,60", "Q=61 P=61,60", "Q=50 P=61,40", "Q=61 P=61,30,30", "Q=60 P=50,50"] {
+                let params: CkksParams = format!("N=2^11 {chain} scale=2^30 insecure").parse().unwrap();
                 for simd in [Simd::portable(), Simd::fastest()] {
-                    let ctx = Context::new(11, log_q, log_p, simd).unwrap();
+                    let ctx = Context::new(&params, simd).unwrap();
                     let m = &ctx.tables[0].modulus;
                     let from: Vec<usize> = (1..ctx.tables.len()).collect();
                     let d: i128 = from.iter().map(|&i| i128::from(ctx.tables[i].modulus.value())).product();

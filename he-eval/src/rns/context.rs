@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use striae_cost_model::{CkksParams, RingType};
+
 use crate::HeError;
 
 use super::basis::{Conversion, Division, product};
 use super::encoder::Encoder;
 use super::modulus::{Modulus, Shoup};
-use super::ntt::NttTables;
+use super::ntt::{self, NttTables};
 use super::pool::Pool;
 use super::primes::PrimeChain;
 use super::simd::{Simd, Tiling};
@@ -31,7 +33,9 @@ pub(crate) struct LevelConstants {
 /// Parameters made ready for use.
 #[derive(Debug)]
 pub(crate) struct Context {
-    /// Ring degree.
+    /// The ring.
+    pub(crate) ring: RingType,
+    /// Ring degree: coefficients of a polynomial, and words of a limb.
     pub(crate) n: usize,
     /// Instruction set of the kernels.
     pub(crate) simd: Simd,
@@ -52,28 +56,32 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Constants for ring degree `2^log_n` and primes of these bit sizes.
-    pub(crate) fn new(log_n: u32, log_q: &[u32], log_p: &[u32], simd: Simd) -> Result<Self, HeError> {
+    /// Constants of a parameter set.
+    pub(crate) fn new(params: &CkksParams, simd: Simd) -> Result<Self, HeError> {
+        let (log_n, log_q, log_p) = (params.log_n(), params.log_q(), params.log_p());
         if !LOG_N.contains(&log_n) {
             return Err(HeError::RingDegree { log_n, min: *LOG_N.start(), max: *LOG_N.end() });
         }
         if log_q.is_empty() || log_p.is_empty() {
             return Err(HeError::EmptyChain { q: log_q.len(), p: log_p.len() });
         }
-        let chain = PrimeChain::new(log_n, log_q, log_p)?;
-        let n = 1 << log_n;
-        let tables: Vec<NttTables> = chain.q.iter().chain(&chain.p).map(|&p| NttTables::new(p, n, simd)).collect();
+        let chain = PrimeChain::of(params)?;
+        let (ring, n) = (params.ring(), 1 << log_n);
+        let tables: Vec<NttTables> =
+            chain.q.iter().chain(&chain.p).map(|&p| NttTables::new(p, n, ring, simd)).collect();
         let primes: Vec<Modulus> = tables.iter().map(|t| t.modulus.clone()).collect();
         let (q_count, p_count) = (chain.q.len(), chain.p.len());
         let special: Vec<usize> = (q_count..q_count + p_count).collect();
+        let unscaled = ntt::inverse_factor(ring, n);
         Ok(Self {
+            ring,
             n,
             simd,
             q_count,
             p_count,
-            levels: (0..q_count).map(|level| level_constants(&primes, n, level, &special)).collect(),
+            levels: (0..q_count).map(|level| level_constants(&primes, unscaled, level, &special)).collect(),
             p_mod_q: primes[..q_count].iter().map(|m| m.shoup(product(&primes, &special, m))).collect(),
-            encoder: Encoder::new(n),
+            encoder: Encoder::new(ring, n),
             pool: Arc::default(),
             tables,
         })
@@ -81,7 +89,17 @@ impl Context {
 
     /// Slots of a ciphertext.
     pub(crate) const fn slots(&self) -> usize {
-        self.n / 2
+        self.ring.slots(self.n)
+    }
+
+    /// Order of the roots of unity.
+    pub(crate) const fn order(&self) -> usize {
+        1 << self.ring.log_order(self.n.ilog2())
+    }
+
+    /// Whether the transforms of encoded real vectors repeat their first half in their second.
+    pub(crate) const fn mirrored(&self) -> bool {
+        matches!(self.ring, RingType::Standard)
     }
 
     /// Limbs of a polynomial in the extended basis QP at `level`.
@@ -99,12 +117,6 @@ impl Context {
         &self.tables[self.prime_of_limb(level, t)].modulus
     }
 
-    /// Whether transformed plaintexts repeat themselves mirrored, so that half of each is stored.
-    #[expect(clippy::unused_self, reason = "depends on the ring once there is more than one")]
-    pub(crate) const fn mirrored(&self) -> bool {
-        true
-    }
-
     /// How encoded diagonals are stored in limb t of a polynomial in QP at `level`.
     pub(crate) fn tiling(&self, level: usize, t: usize) -> Tiling {
         Tiling::new(self.mirrored(), self.tables[self.prime_of_limb(level, t)].modulus.value())
@@ -116,19 +128,19 @@ impl Context {
     }
 }
 
-fn level_constants(primes: &[Modulus], n: usize, level: usize, special: &[usize]) -> LevelConstants {
+fn level_constants(primes: &[Modulus], unscaled: u64, level: usize, special: &[usize]) -> LevelConstants {
     let limbs: Vec<usize> = (0..=level).collect();
     let all: Vec<usize> = limbs.iter().chain(special).copied().collect();
     let digit = |from: &[usize]| {
         let to: Vec<usize> = all.iter().copied().filter(|i| !from.contains(i)).collect();
-        Conversion::new(primes, n, from, &to)
+        Conversion::new(primes, unscaled, from, &to)
     };
     let drop_p: Vec<(usize, usize)> = special.iter().enumerate().map(|(i, &p)| (p, level + 1 + i)).collect();
     let drop_both: Vec<(usize, usize)> = std::iter::once((level, level)).chain(drop_p.iter().copied()).collect();
     LevelConstants {
         digits: limbs.chunks(special.len()).map(digit).collect(),
-        mod_down: Division::new(primes, n, &drop_p, level + 1),
-        rescale: (level > 0).then(|| Division::new(primes, n, &[(level, level)], level)),
-        mod_down_rescale: (level > 0).then(|| Division::new(primes, n, &drop_both, level)),
+        mod_down: Division::new(primes, unscaled, &drop_p, level + 1),
+        rescale: (level > 0).then(|| Division::new(primes, unscaled, &[(level, level)], level)),
+        mod_down_rescale: (level > 0).then(|| Division::new(primes, unscaled, &drop_both, level)),
     }
 }

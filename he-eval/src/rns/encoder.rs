@@ -4,8 +4,13 @@
 //! paper's library: butterflies in slot order with twiddles zeta^(5^j mod 4 len). A real vector gives an antisymmetric
 //! polynomial, c_(N-k) = -c_k and c_(N/2) = 0; rounding keeps this exactly, which is what lets encoded diagonals be
 //! stored by half (see `ntt`).
+//!
+//! In the conjugate-invariant ring of degree N slot j is the value at zeta^(5^j) with zeta = exp(i pi / 2N): the slots of
+//! the standard ring of degree 2N, whose antisymmetric coefficients 0 .. N - 1 are those of a_0 + sum_i a_i (X^i + X^-i).
 
 use std::f64::consts::PI;
+
+use striae_cost_model::RingType;
 
 use crate::HeError;
 
@@ -26,6 +31,7 @@ pub(crate) enum Coefficients {
 /// Tables of one ring degree.
 #[derive(Debug)]
 pub(crate) struct Encoder {
+    ring: RingType,
     slots: usize,
     /// For each length 2, 4, .. slots the twiddles of its half: the stage of length len starts at len/2 - 1.
     twiddles: Vec<[f64; 2]>,
@@ -33,8 +39,8 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// Tables for ring degree n.
-    pub(crate) fn new(n: usize) -> Self {
-        let slots = n / 2;
+    pub(crate) fn new(ring: RingType, n: usize) -> Self {
+        let slots = ring.slots(n);
         let mut twiddles = Vec::with_capacity(slots);
         let mut half = 1;
         while half < slots {
@@ -47,7 +53,7 @@ impl Encoder {
             }
             half *= 2;
         }
-        Self { slots, twiddles }
+        Self { ring, slots, twiddles }
     }
 
     /// Refuses what is not a vector of finite numbers of the right length; gives the largest size.
@@ -73,13 +79,24 @@ impl Encoder {
         }
         let half = self.real_half(values, scale);
         Ok(if largest < SMALL {
-            Coefficients::Small(antisymmetric(&half, |v| v.round() as i64))
+            Coefficients::Small(self.coefficients(&half, |v| v.round() as i64))
         } else {
-            Coefficients::Large(antisymmetric(&half, |v| v.round() as i128))
+            Coefficients::Large(self.coefficients(&half, |v| v.round() as i128))
         })
     }
 
-    /// Coefficients 0 .. N/2 - 1, scaled but not rounded; antisymmetry gives the others.
+    /// All coefficients from as many as there are slots, rounded.
+    fn coefficients<T>(&self, first: &[f64], round: impl Fn(f64) -> T) -> Vec<T>
+    where
+        T: Copy + Default + std::ops::Neg<Output = T>,
+    {
+        match self.ring {
+            RingType::Standard => antisymmetric(first, round),
+            RingType::ConjugateInvariant => first.iter().map(|&v| round(v)).collect(),
+        }
+    }
+
+    /// As many coefficients as there are slots, scaled but not rounded; antisymmetry gives the others.
     fn real_half(&self, values: &[f64], scale: f64) -> Vec<f64> {
         let mut x: Vec<[f64; 2]> = values.iter().map(|&v| [v, 0.0]).collect();
         let mut half = self.slots / 2;
@@ -101,9 +118,14 @@ impl Encoder {
 
     /// The slots of a polynomial with these coefficients, divided by `scale`; imaginary parts are dropped.
     pub(crate) fn decode(&self, coefficients: &[f64], scale: f64) -> Vec<f64> {
+        let upper = |k: usize| match (self.ring, k) {
+            (RingType::Standard, _) => coefficients[k + self.slots],
+            (RingType::ConjugateInvariant, 0) => 0.0,
+            (RingType::ConjugateInvariant, _) => -coefficients[self.slots - k],
+        };
         let at = |i: usize| {
             let k = super::ntt::reverse_bits(i, self.slots);
-            [coefficients[k] / scale, coefficients[k + self.slots] / scale]
+            [coefficients[k] / scale, upper(k) / scale]
         };
         let mut x: Vec<[f64; 2]> = (0..self.slots).map(at).collect();
         let mut half = 1;
@@ -146,7 +168,7 @@ mod tests {
     #[test]
     fn slot_is_the_value_at_a_power_of_zeta() {
         let n = 2048;
-        let encoder = Encoder::new(n);
+        let encoder = Encoder::new(RingType::Standard, n);
         let v = values(n / 2);
         let Coefficients::Small(c) = encoder.encode(&v, 2f64.powi(40), 0, 50.0).unwrap() else { panic!("small") };
         let mut power = 1;
@@ -160,23 +182,25 @@ mod tests {
 
     #[test]
     fn decode_undoes_encode() {
-        for (log_n, log_scale) in [(11, 35), (15, 45), (13, 90)] {
+        let cases = [(11, 35), (15, 45), (13, 90)].into_iter().flat_map(|c| RingType::ALL.map(|ring| (c, ring)));
+        for ((log_n, log_scale), ring) in cases {
             let n = 1 << log_n;
-            let (encoder, scale) = (Encoder::new(n), 2f64.powi(log_scale));
-            let v = values(n / 2);
+            let (encoder, scale) = (Encoder::new(ring, n), 2f64.powi(log_scale));
+            let v = values(ring.slots(n));
             let c: Vec<f64> = match encoder.encode(&v, scale, 3, 100.0).unwrap() {
                 Coefficients::Small(c) => c.iter().map(|&c| c as f64).collect(),
                 Coefficients::Large(c) => c.iter().map(|&c| c as f64).collect(),
             };
+            assert_eq!(c.len(), n);
             let back = encoder.decode(&c, scale);
             let worst = v.iter().zip(&back).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(worst < 1e-8, "log_n = {log_n}: {worst:e}");
+            assert!(worst < 1e-8, "log_n = {log_n}, {}: {worst:e}", ring.name());
         }
     }
 
     #[test]
     fn bad_vectors_are_refused() {
-        let encoder = Encoder::new(2048);
+        let encoder = Encoder::new(RingType::Standard, 2048);
         let mut v = vec![0.0; 1024];
         assert!(matches!(encoder.encode(&v[1..], 1.0, 0, 50.0), Err(HeError::Length { got: 1023, .. })));
         assert!(matches!(encoder.encode(&v, -1.0, 0, 50.0), Err(HeError::BadScale { .. })));

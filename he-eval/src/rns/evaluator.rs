@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use rand::RngExt;
-use striae_cost_model::{CkksParams, LinearPlan, OpCounts};
+use striae_cost_model::{CkksParams, KeyPlan, LinearPlan, OpCounts};
 
 use crate::backend::{HeBackend, Tally, check_scales};
 use crate::{HeError, Seed};
@@ -32,14 +32,14 @@ impl RnsBackend {
     /// As [`HeBackend::keygen`], with the instruction set of the kernels given.
     pub fn keygen_with(
         params: &CkksParams,
-        rotations: &[u32],
+        plan: &KeyPlan,
         seed: Seed,
         simd: Simd,
     ) -> Result<(RnsClient, Self), HeError> {
-        let ctx = Arc::new(Context::new(params.log_n(), params.log_q(), params.log_p(), simd)?);
+        let ctx = Arc::new(Context::new(params, simd)?);
         let mut rng = seed.rng()?;
         let secret = SecretKey::generate(&ctx, &mut rng);
-        let keys = EvaluationKeys::generate(&ctx, &secret, rotations, &mut rng)?;
+        let keys = EvaluationKeys::generate(&ctx, &secret, plan, &mut rng)?;
         let identity = Identity { fingerprint: Fingerprint::of(params)?, key: KeyId(rng.random()) };
         let client = RnsClient { ctx: Arc::clone(&ctx), secret, rng: Mutex::new(sampling::child(&mut rng)), identity };
         Ok((client, Self { params: params.clone(), ctx, keys, tally: Tally::default(), identity }))
@@ -50,9 +50,9 @@ impl RnsBackend {
         self.ctx.simd
     }
 
-    /// The rotations there are keys for, ascending.
-    pub fn rotations(&self) -> impl Iterator<Item = u32> {
-        self.keys.rotations()
+    /// The keys there are.
+    pub fn key_plan(&self) -> KeyPlan {
+        self.keys.plan()
     }
 
     /// Bytes of all evaluation keys.
@@ -60,19 +60,19 @@ impl RnsBackend {
         self.keys.bytes()
     }
 
-    /// The key of a rotation, `None` for 0.
-    fn key(&self, rotation: u32) -> Result<Option<&RotationKey>, HeError> {
+    /// The key of a rotation at a level, `None` for 0.
+    fn key(&self, rotation: u32, level: usize) -> Result<Option<&RotationKey>, HeError> {
         let slots = self.ctx.slots();
         if rotation as usize >= slots {
             return Err(HeError::RotationRange { rotation, slots });
         }
-        if rotation == 0 { Ok(None) } else { self.keys.rotation(rotation).map(Some) }
+        if rotation == 0 { Ok(None) } else { self.keys.rotation(rotation, level).map(Some) }
     }
 
     /// `copies` ct + sum of rotations of ct: one decomposition, one division by P.
     fn rotated(&self, ct: &RnsCiphertext, rotations: &[u32], copies: u64) -> Result<RnsCiphertext, HeError> {
         let ctx = &*self.ctx;
-        let keys = rotations.iter().map(|&r| self.key(r)).collect::<Result<Vec<_>, _>>()?;
+        let keys = rotations.iter().map(|&r| self.key(r, ct.level)).collect::<Result<Vec<_>, _>>()?;
         let copies = copies + keys.iter().filter(|k| k.is_none()).count() as u64;
         let keys: Vec<&RotationKey> = keys.into_iter().flatten().collect();
         self.tally.rotated(rotations);
@@ -118,8 +118,8 @@ impl HeBackend for RnsBackend {
     type EncodedPlain = RnsPlain;
     type Client = RnsClient;
 
-    fn keygen(params: &CkksParams, rotations: &[u32], seed: Seed) -> Result<(RnsClient, Self), HeError> {
-        Self::keygen_with(params, rotations, seed, Simd::detect())
+    fn keygen(params: &CkksParams, plan: &KeyPlan, seed: Seed) -> Result<(RnsClient, Self), HeError> {
+        Self::keygen_with(params, plan, seed, Simd::detect())
     }
 
     fn params(&self) -> &CkksParams {
@@ -179,6 +179,7 @@ impl HeBackend for RnsBackend {
         let Some(division) = &constants.mod_down_rescale else {
             return Err(HeError::LevelExhausted { op: "square" });
         };
+        let key = self.keys.relinearisation(ct.level)?;
         self.tally.count(|c| c.squares += 1);
         let [mut c0, mut c1] = ct.parts.clone();
         let mut c2 = ctx.pool.take(c0.len());
@@ -186,7 +187,7 @@ impl HeBackend for RnsBackend {
         square_limbs(ctx, &mut c0, &mut c1, &mut c2);
         let digits = Digits::new(ctx, ct.level, Limbs::contiguous(&c2, n));
         let mut acc = ExtendedPair::zero(ctx, ct.level);
-        acc.add_switched(ctx, &digits, &self.keys.relinearisation);
+        acc.add_switched(ctx, &digits, key);
         acc.add_times_p(ctx, 0, Limbs::contiguous(&c0, n));
         acc.add_times_p(ctx, 1, Limbs::contiguous(&c1, n));
         let parts = acc.parts.each_ref().map(|part| division.divide(ctx, Limbs::contiguous(part, n)));

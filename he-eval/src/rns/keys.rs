@@ -1,16 +1,19 @@
 //! Secret, public and key-switching keys.
 //!
 //! Key switching is hybrid (Han and Ki, 2020) with digits of as many limbs as there are special primes. Key digit d
-//! encrypts P s' in the limbs of digit d and zero in the others, over the whole of QP, so one key serves every level.
+//! encrypts P s' in the limbs of digit d and zero in the others, over Q of the key's level and P, so one key serves every
+//! level up to its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
+use striae_cost_model::{KeyPlan, RingType};
 use zeroize::Zeroizing;
 
 use crate::HeError;
+use crate::backend::{check_key_plan, check_square_key};
 
 use super::automorphism::{Automorphism, galois_element, inverse_element};
 use super::context::Context;
@@ -48,12 +51,21 @@ impl SecretKey {
     }
 
     /// Coefficients of the image under X -> X^g.
-    fn image(&self, g: usize) -> Zeroizing<Vec<i64>> {
+    fn image(&self, g: usize, ring: RingType) -> Zeroizing<Vec<i64>> {
         let n = self.coefficients.len();
         let mut image = Zeroizing::new(vec![0; n]);
         for (i, &c) in self.coefficients.iter().enumerate() {
-            let exponent = i * g % (2 * n);
-            image[exponent % n] = if exponent < n { c } else { -c };
+            let (place, positive) = match ring {
+                // X^N = -1.
+                RingType::Standard => (i * g % n, i * g % (2 * n) < n),
+                // X^e + X^-e is even in e and changes its sign with e -> 2N - e.
+                RingType::ConjugateInvariant => {
+                    let e = i * g % (4 * n);
+                    let e = e.min(4 * n - e);
+                    if e < n { (e, true) } else { (2 * n - e, false) }
+                }
+            };
+            image[place] = if positive { c } else { -c };
         }
         image
     }
@@ -122,8 +134,10 @@ fn interleave(pair: &[Vec<u64>; 2], digit: usize, digits: usize, limb: &mut [u64
     }
 }
 
-/// A key-switching key: limb after limb, in each limb the pairs (b, a) of the digits, interleaved block by block.
+/// A key-switching key for ciphertexts up to a level: limb after limb, in each limb the pairs (b, a) of the digits,
+/// interleaved block by block.
 pub(crate) struct SwitchKey {
+    level: usize,
     data: Vec<u64>,
     limb_words: usize,
     mask_seed: [u8; 32],
@@ -131,6 +145,8 @@ pub(crate) struct SwitchKey {
 
 /// A key-switching key without its uniform halves a, which [`SwitchKey::expand`] draws from their seed.
 pub(crate) struct SeededKey {
+    /// Highest level.
+    pub(crate) level: usize,
     /// Public. Nothing but a is drawn from it: whoever knew the errors as well could solve for the secret.
     pub(crate) mask_seed: [u8; 32],
     /// The polynomials b, limb after limb and in each limb digit after digit.
@@ -146,15 +162,22 @@ fn masks(mask_seed: [u8; 32], i: usize) -> ChaCha20Rng {
 
 impl SwitchKey {
     /// From the secret with transform `from` to the one with coefficients `to`.
-    fn generate(ctx: &Context, from: &dyn Fn(usize) -> Zeroizing<Vec<u64>>, to: &[i64], mut rng: ChaCha20Rng) -> Self {
+    fn generate(
+        ctx: &Context,
+        level: usize,
+        from: &dyn Fn(usize) -> Zeroizing<Vec<u64>>,
+        to: &[i64],
+        mut rng: ChaCha20Rng,
+    ) -> Self {
         let n = ctx.n;
-        let digits = Self::digits(ctx);
+        let digits = Self::digits(ctx, level);
         let mask_seed: [u8; 32] = rng.random();
         let limb_words = 2 * digits * n;
         let mut errors = Zeroizing::new(vec![0; digits * n]);
         sampling::error(&mut rng, &mut errors);
-        let mut data = vec![0; ctx.tables.len() * limb_words];
-        for (i, limb) in data.chunks_exact_mut(limb_words).enumerate() {
+        let mut data = vec![0; ctx.extended_limbs(level) * limb_words];
+        for (t, limb) in data.chunks_exact_mut(limb_words).enumerate() {
+            let i = ctx.prime_of_limb(level, t);
             let m = &ctx.tables[i].modulus;
             let mut rng = masks(mask_seed, i);
             let mut target = Zeroizing::new(vec![0; n]);
@@ -163,7 +186,7 @@ impl SwitchKey {
             for d in 0..digits {
                 let mut message = Zeroizing::new(vec![0; n]);
                 lift(ctx, i, &errors[d * n..][..n], &mut message);
-                if i < ctx.q_count && i / ctx.p_count == d {
+                if t <= level && t / ctx.p_count == d {
                     simd::add_scaled(ctx.simd, m, &mut message, &from(i), ctx.p_mod_q[i]);
                 }
                 let [b, a] = &mut pair;
@@ -171,29 +194,35 @@ impl SwitchKey {
                 interleave(&pair, d, digits, limb);
             }
         }
-        Self { data, limb_words, mask_seed }
+        Self { level, data, limb_words, mask_seed }
     }
 
     /// The key with its uniform halves drawn again.
     pub(crate) fn expand(ctx: &Context, key: &SeededKey) -> Self {
-        let (n, digits) = (ctx.n, Self::digits(ctx));
+        let (n, level, digits) = (ctx.n, key.level, Self::digits(ctx, key.level));
         let limb_words = 2 * digits * n;
-        let mut data = vec![0; ctx.tables.len() * limb_words];
-        parallel::each_limb(limb_words, &mut data, |i, limb| {
+        let mut data = vec![0; ctx.extended_limbs(level) * limb_words];
+        parallel::each_limb(limb_words, &mut data, |t, limb| {
+            let i = ctx.prime_of_limb(level, t);
             let mut rng = masks(key.mask_seed, i);
             let mut pair = [vec![0; n], vec![0; n]];
             for d in 0..digits {
-                pair[0].copy_from_slice(&key.bodies[(i * digits + d) * n..][..n]);
+                pair[0].copy_from_slice(&key.bodies[(t * digits + d) * n..][..n]);
                 sampling::uniform(&mut rng, ctx.tables[i].modulus.value(), &mut pair[1]);
                 interleave(&pair, d, digits, limb);
             }
         });
-        Self { data, limb_words, mask_seed: key.mask_seed }
+        Self { level, data, limb_words, mask_seed: key.mask_seed }
     }
 
-    /// Digits of a key.
-    pub(crate) fn digits(ctx: &Context) -> usize {
-        ctx.q_count.div_ceil(ctx.p_count)
+    /// Digits of a key for ciphertexts up to `level`.
+    pub(crate) fn digits(ctx: &Context, level: usize) -> usize {
+        (level + 1).div_ceil(ctx.p_count)
+    }
+
+    /// The highest level it serves.
+    pub(crate) fn level(&self) -> usize {
+        self.level
     }
 
     /// Seed of the uniform halves.
@@ -201,17 +230,19 @@ impl SwitchKey {
         &self.mask_seed
     }
 
-    /// The polynomial b of a digit modulo the prime with index i.
-    pub(crate) fn body(&self, i: usize, digit: usize, out: &mut [u64]) {
+    /// The polynomial b of a digit in limb t of the key's own level.
+    pub(crate) fn body(&self, t: usize, digit: usize, out: &mut [u64]) {
         let block_words = self.limb_words / out.len() * KEY_BLOCK;
-        for (own, block) in out.chunks_exact_mut(KEY_BLOCK).zip(self.limb(i).chunks_exact(block_words)) {
+        let limb = &self.data[t * self.limb_words..][..self.limb_words];
+        for (own, block) in out.chunks_exact_mut(KEY_BLOCK).zip(limb.chunks_exact(block_words)) {
             own.copy_from_slice(&block[2 * digit * KEY_BLOCK..][..KEY_BLOCK]);
         }
     }
 
-    /// The pairs of all digits modulo the prime with index i.
-    pub(crate) fn limb(&self, i: usize) -> &[u64] {
-        &self.data[i * self.limb_words..][..self.limb_words]
+    /// The pairs of all digits modulo the prime of limb t of a polynomial in QP at `level`, at most that of the key.
+    pub(crate) fn limb(&self, level: usize, t: usize) -> &[u64] {
+        let own = if t <= level { t } else { t - level + self.level };
+        &self.data[own * self.limb_words..][..self.limb_words]
     }
 }
 
@@ -227,62 +258,79 @@ pub(crate) struct RotationKey {
 /// The server's keys: exactly the rotations that were asked for, and squaring.
 pub(crate) struct EvaluationKeys {
     /// From s^2 to s.
-    pub(crate) relinearisation: SwitchKey,
+    relinearisation: Option<SwitchKey>,
     rotations: BTreeMap<u32, RotationKey>,
 }
 
 impl EvaluationKeys {
-    /// Keys for squaring and for `rotations`.
+    /// The planned keys.
     pub(crate) fn generate(
         ctx: &Arc<Context>,
         secret: &SecretKey,
-        rotations: &[u32],
+        plan: &KeyPlan,
         rng: &mut ChaCha20Rng,
     ) -> Result<Self, HeError> {
-        if let Some(&rotation) = rotations.iter().find(|&&r| r as usize >= ctx.slots()) {
-            return Err(HeError::RotationRange { rotation, slots: ctx.slots() });
-        }
-        let mut wanted: Vec<u32> = rotations.iter().copied().filter(|&r| r != 0).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
+        check_key_plan(plan, ctx.slots(), ctx.q_count - 1)?;
+        let wanted = &plan.rotations;
         let seeds: Vec<ChaCha20Rng> = wanted.iter().map(|_| sampling::child(rng)).collect();
         let keys = parallel::collect(wanted.len(), |k| {
-            let g = galois_element(wanted[k], ctx.n);
-            let to = secret.image(inverse_element(g, ctx.n));
+            let (rotation, level) = wanted[k];
+            let g = galois_element(rotation, ctx.order());
+            let to = secret.image(inverse_element(g, ctx.order()), ctx.ring);
             let from = |i: usize| Zeroizing::new(secret.limb(ctx, i).to_vec());
-            let key = SwitchKey::generate(ctx, &from, &to, seeds[k].clone());
-            Ok::<_, HeError>((wanted[k], RotationKey { key, automorphism: Automorphism::new(g, ctx.n) }))
+            let key = SwitchKey::generate(ctx, level, &from, &to, seeds[k].clone());
+            Ok::<_, HeError>((rotation, RotationKey { key, automorphism: Automorphism::new(g, ctx.n, ctx.ring) }))
         })?;
         let squared = |i: usize| {
             let m = &ctx.tables[i].modulus;
             Zeroizing::new(secret.limb(ctx, i).iter().map(|&s| m.mul(s, s)).collect())
         };
-        let relinearisation = SwitchKey::generate(ctx, &squared, &secret.coefficients, sampling::child(rng));
+        let relinearisation = plan
+            .square
+            .map(|level| SwitchKey::generate(ctx, level, &squared, &secret.coefficients, sampling::child(rng)));
         Ok(Self { relinearisation, rotations: keys.into_iter().collect() })
     }
 
     /// From their parts.
-    pub(crate) fn from_keys(ctx: &Context, relinearisation: SwitchKey, rotations: Vec<(u32, SwitchKey)>) -> Self {
+    pub(crate) fn from_keys(
+        ctx: &Context,
+        relinearisation: Option<SwitchKey>,
+        rotations: Vec<(u32, SwitchKey)>,
+    ) -> Self {
         let rotation = |(rotation, key)| {
-            let automorphism = Automorphism::new(galois_element(rotation, ctx.n), ctx.n);
+            let automorphism = Automorphism::new(galois_element(rotation, ctx.order()), ctx.n, ctx.ring);
             (rotation, RotationKey { key, automorphism })
         };
         Self { relinearisation, rotations: rotations.into_iter().map(rotation).collect() }
     }
 
-    /// The key of a rotation.
-    pub(crate) fn rotation(&self, rotation: u32) -> Result<&RotationKey, HeError> {
-        self.rotations.get(&rotation).ok_or(HeError::MissingRotationKey { rotation })
+    /// The key of a rotation at a level.
+    pub(crate) fn rotation(&self, rotation: u32, level: usize) -> Result<&RotationKey, HeError> {
+        let key = self.rotations.get(&rotation).ok_or(HeError::MissingRotationKey { rotation })?;
+        let max = key.key.level;
+        if level > max { Err(HeError::KeyLevel { key: "rotation", level, max }) } else { Ok(key) }
     }
 
-    /// The rotations there are keys for.
-    pub(crate) fn rotations(&self) -> impl Iterator<Item = u32> {
-        self.rotations.keys().copied()
+    /// The key for squares at a level.
+    pub(crate) fn relinearisation(&self, level: usize) -> Result<&SwitchKey, HeError> {
+        check_square_key(self.relinearisation.as_ref().map(SwitchKey::level), level)?;
+        self.relinearisation.as_ref().ok_or(HeError::MissingSquareKey)
+    }
+
+    /// The keys there are.
+    pub(crate) fn plan(&self) -> KeyPlan {
+        let rotations = self.rotations.iter().map(|(&rotation, key)| (rotation, key.key.level)).collect();
+        KeyPlan { square: self.relinearisation.as_ref().map(SwitchKey::level), rotations }
+    }
+
+    /// The key for squares, then those of rotations, ascending.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u32, &SwitchKey)> {
+        let rotations = self.rotations.iter().map(|(&rotation, key)| (rotation, &key.key));
+        self.relinearisation.iter().map(|key| (0, key)).chain(rotations)
     }
 
     /// Bytes of all keys.
     pub(crate) fn bytes(&self) -> usize {
-        let words = |k: &SwitchKey| k.data.len();
-        8 * (words(&self.relinearisation) + self.rotations.values().map(|k| words(&k.key)).sum::<usize>())
+        self.all().map(|(_, key)| 8 * key.data.len()).sum()
     }
 }

@@ -109,7 +109,7 @@ impl ExtendedPair {
             let (buffer, out) = buffer.split_at_mut(Digits::limb_words(ctx, level));
             let (u0, u1) = out.split_at_mut(ctx.n);
             let digits = digits.limb(ctx, t, buffer);
-            simd::key_dot(ctx.simd, m, &digits, key.limb(ctx.prime_of_limb(level, t)), u0, u1);
+            simd::key_dot(ctx.simd, m, &digits, key.limb(level, t), u0, u1);
             simd::add_assign(ctx.simd, m, acc0, u0);
             simd::add_assign(ctx.simd, m, acc1, u1);
         });
@@ -138,7 +138,7 @@ impl ExtendedPair {
             let (u0, u1) = out.split_at_mut(ctx.n);
             let digits = digits.limb(ctx, t, buffer);
             for rotation in keys {
-                simd::key_dot(ctx.simd, m, &digits, rotation.key.limb(ctx.prime_of_limb(level, t)), u0, u1);
+                simd::key_dot(ctx.simd, m, &digits, rotation.key.limb(level, t), u0, u1);
                 c0.add_to(ctx, level, t, u0);
                 let auto = &rotation.automorphism;
                 simd::permute_add(ctx.simd, m, &auto.map, &auto.lanes, u0, acc0);

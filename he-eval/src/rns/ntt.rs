@@ -4,11 +4,18 @@
 //! order, and after the forward transform position i holds the value of the polynomial at psi^(2 br(i) + 1), where br
 //! reverses log2(N) bits. Bit complement of i negates the exponent, so **positions i and N-1-i hold the values at
 //! conjugate points**; the encoded diagonals of real vectors are equal there, and only half of them is stored.
+//!
+//! An element a_0 + sum_i a_i (X^i + X^-i) of the conjugate-invariant ring of degree N takes equal values at conjugate
+//! points of Z\[X\]/(X^2N + 1), so its transform is the first half of the one of size 2N: with J = psi^N, a square root of
+//! -1, the first level folds a into b_i = a_i - J a_(N-i), and the rest is the subtree of the first half, a transform of
+//! size N with other twiddles. Position i then holds the value at psi^(4 br(i) + 1).
+
+use striae_cost_model::RingType;
 
 use super::modulus::{Modulus, Shoup};
 use super::simd::{self, Simd};
 
-/// Powers of a root in bit-reversed order; node k of the butterfly tree uses entry k.
+/// Powers of a root; node k of the butterfly tree uses entry k.
 #[derive(Clone, Debug)]
 pub(crate) struct Twiddles {
     /// Factors.
@@ -20,12 +27,18 @@ pub(crate) struct Twiddles {
 }
 
 impl Twiddles {
-    fn new(m: &Modulus, root: u64, n: usize, simd: Simd) -> Self {
-        let mut powers = vec![1; n];
-        for i in 1..n {
+    fn new(m: &Modulus, root: u64, n: usize, ring: RingType, simd: Simd) -> Self {
+        let whole = match ring {
+            RingType::Standard => n,
+            RingType::ConjugateInvariant => 2 * n,
+        };
+        let mut powers = vec![1; whole];
+        for i in 1..whole {
             powers[i] = m.mul(powers[i - 1], root);
         }
-        let factors: Vec<Shoup> = (0..n).map(|i| m.shoup(powers[reverse_bits(i, n)])).collect();
+        // In the tree of size 2N, level l of the first half starts at node 2^(l+1) instead of 2^l.
+        let node = |k: usize| if whole == n || k == 0 { k } else { k + (1 << k.ilog2()) };
+        let factors: Vec<Shoup> = (0..n).map(|k| m.shoup(powers[reverse_bits(node(k), whole)])).collect();
         let lanes = simd::lane_rows(simd, m, &factors);
         Self { w: factors.iter().map(|s| s.w).collect(), ws: factors.iter().map(|s| s.ws).collect(), lanes }
     }
@@ -50,21 +63,26 @@ pub(crate) struct NttTables {
     pub(crate) forward: Twiddles,
     /// Powers of 1/psi.
     pub(crate) inverse: Twiddles,
-    /// 1/N.
-    pub(crate) n_inv: Shoup,
+    /// The square root J of -1 that the conjugate-invariant ring is folded with.
+    pub(crate) fold: Option<Shoup>,
+    /// 1 / [`inverse_factor`].
+    scale: Shoup,
     simd: Simd,
 }
 
 impl NttTables {
-    /// Tables for ring degree n, a power of two of at least 256, and a prime that is 1 mod 2n.
-    pub(crate) fn new(prime: u64, n: usize, simd: Simd) -> Self {
-        debug_assert!(n >= 256 && n.is_power_of_two() && prime % (2 * n as u64) == 1);
+    /// Tables for ring degree n, a power of two of at least 256, and a prime that is 1 modulo the order of its roots.
+    pub(crate) fn new(prime: u64, n: usize, ring: RingType, simd: Simd) -> Self {
+        let order = 1u64 << ring.log_order(n.ilog2());
+        debug_assert!(n >= 256 && n.is_power_of_two() && prime % order == 1);
         let modulus = Modulus::new(prime);
-        let psi = primitive_root(&modulus, n);
+        let psi = primitive_root(&modulus, order);
+        let fold = (ring == RingType::ConjugateInvariant).then(|| modulus.shoup(modulus.pow(psi, n as u64)));
         Self {
-            forward: Twiddles::new(&modulus, psi, n, simd),
-            inverse: Twiddles::new(&modulus, modulus.inv(psi), n, simd),
-            n_inv: modulus.shoup(modulus.inv(n as u64)),
+            forward: Twiddles::new(&modulus, psi, n, ring, simd),
+            inverse: Twiddles::new(&modulus, modulus.inv(psi), n, ring, simd),
+            fold,
+            scale: modulus.shoup(modulus.inv(inverse_factor(ring, n))),
             modulus,
             simd,
         }
@@ -72,28 +90,43 @@ impl NttTables {
 
     /// Coefficients to values, in place.
     pub(crate) fn forward(&self, x: &mut [u64]) {
+        if let Some(root) = self.fold {
+            simd::fold(self.simd, &self.modulus, root, x);
+        }
         simd::ntt_forward(self.simd, self, x);
     }
 
-    /// Values to N times the coefficients, in place. Callers fold 1/N into a factor they apply anyway.
+    /// Values to the coefficients times [`inverse_factor`], in place. Callers join its inverse to a factor they apply
+    /// anyway.
     pub(crate) fn inverse_unscaled(&self, x: &mut [u64]) {
         simd::ntt_inverse(self.simd, self, x);
+        if let Some(root) = self.fold {
+            simd::unfold(self.simd, &self.modulus, root, x);
+        }
     }
 
     /// Values to coefficients, in place.
     pub(crate) fn inverse(&self, x: &mut [u64]) {
         self.inverse_unscaled(x);
-        simd::scale_add(self.simd, &self.modulus, x, self.n_inv, 0);
+        simd::scale_add(self.simd, &self.modulus, x, self.scale, 0);
     }
 }
 
-/// A primitive 2n-th root of unity: the smallest base whose power is one.
-fn primitive_root(m: &Modulus, n: usize) -> u64 {
-    let exponent = (m.value() - 1) / (2 * n as u64);
+/// What the inverse transform leaves to be divided by: one factor 2 for each level.
+pub(crate) const fn inverse_factor(ring: RingType, n: usize) -> u64 {
+    match ring {
+        RingType::Standard => n as u64,
+        RingType::ConjugateInvariant => 2 * n as u64,
+    }
+}
+
+/// A primitive root of unity of this order: the smallest base whose power is one.
+fn primitive_root(m: &Modulus, order: u64) -> u64 {
+    let exponent = (m.value() - 1) / order;
     let mut base = 2;
     loop {
         let candidate = m.pow(base, exponent);
-        if m.pow(candidate, n as u64) == m.value() - 1 {
+        if m.pow(candidate, order / 2) == m.value() - 1 {
             return candidate;
         }
         base += 1;
@@ -105,9 +138,32 @@ mod tests {
     use super::*;
     use crate::rns::primes::PrimeChain;
 
+    fn tables_of(ring: RingType, log_n: u32, bits: u32, simd: Simd) -> NttTables {
+        let prime = PrimeChain::new(ring.log_order(log_n), &[bits], &[]).unwrap().q[0];
+        NttTables::new(prime, 1 << log_n, ring, simd)
+    }
+
     fn tables(log_n: u32, bits: u32, simd: Simd) -> NttTables {
-        let prime = PrimeChain::new(log_n, &[bits], &[]).unwrap().q[0];
-        NttTables::new(prime, 1 << log_n, simd)
+        tables_of(RingType::Standard, log_n, bits, simd)
+    }
+
+    #[test]
+    fn conjugate_invariant_position_holds_the_value_at_its_power_of_psi() {
+        for simd in [Simd::portable(), Simd::fastest()] {
+            let t = tables_of(RingType::ConjugateInvariant, 11, 50, simd);
+            let (m, n) = (&t.modulus, 1 << 11);
+            let psi = primitive_root(m, 4 * n as u64);
+            // a = 3 + 7 (X^5 + X^-5) + (X^(n-1) + X^(1-n)).
+            let mut x = vec![0; n];
+            (x[0], x[5], x[n - 1]) = (3, 7, 1);
+            t.forward(&mut x);
+            for i in 0..n {
+                let point = m.pow(psi, 4 * reverse_bits(i, n) as u64 + 1);
+                let pair = |k: u64| m.add(m.pow(point, k), m.inv(m.pow(point, k)));
+                let value = m.add(3, m.add(m.mul(7, pair(5)), pair(n as u64 - 1)));
+                assert_eq!(x[i], value, "{} {i}", simd.name());
+            }
+        }
     }
 
     #[test]
@@ -154,15 +210,16 @@ mod tests {
 
     #[test]
     fn inverse_undoes_forward_at_every_degree() {
-        for (log_n, bits) in (11..=16).flat_map(|log_n| [(log_n, 50), (log_n, 61)]) {
-            let t = tables(log_n, bits, Simd::fastest());
+        let sizes = (11..=16).flat_map(|log_n| [(log_n, 50), (log_n, 61)]);
+        for ((log_n, bits), ring) in sizes.flat_map(|size| RingType::ALL.map(|ring| (size, ring))) {
+            let t = tables_of(ring, log_n, bits, Simd::fastest());
             let original: Vec<u64> =
                 (0..1u64 << log_n).map(|i| t.modulus.reduce(i.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
             let mut x = original.clone();
             t.forward(&mut x);
             assert_ne!(x, original);
             t.inverse(&mut x);
-            assert_eq!(x, original, "log_n = {log_n}, {bits} bits");
+            assert_eq!(x, original, "log_n = {log_n}, {bits} bits, {}", ring.name());
         }
     }
 }

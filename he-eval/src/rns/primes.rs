@@ -1,7 +1,9 @@
-//! Choice of the primes of a modulus chain: all are 1 mod 2N, so that negacyclic transforms exist.
+//! Choice of the primes of a modulus chain: all are 1 modulo the order of the roots of unity that the transforms need.
 //!
 //! The choice depends on the parameters alone; the cleartext simulator uses the same primes, so both backends drift in
 //! scale alike.
+
+use striae_cost_model::CkksParams;
 
 use crate::HeError;
 
@@ -17,18 +19,23 @@ pub(crate) struct PrimeChain {
 }
 
 impl PrimeChain {
-    /// Primes near the wanted bit lengths.
+    /// The primes of a parameter set.
+    pub(crate) fn of(params: &CkksParams) -> Result<Self, HeError> {
+        Self::new(params.ring().log_order(params.log_n()), params.log_q(), params.log_p())
+    }
+
+    /// Primes near the wanted bit lengths, 1 modulo `2^log_order`.
     ///
     /// The special primes are the largest below their power of two and q_0 comes after them: a q_0 as large as the
     /// special primes would triple the error of key switching. The scale primes alternate around their power of two so
     /// that rescaling keeps the scale close to where it was.
-    pub(crate) fn new(log_n: u32, log_q: &[u32], log_p: &[u32]) -> Result<Self, HeError> {
+    pub(crate) fn new(log_order: u32, log_q: &[u32], log_p: &[u32]) -> Result<Self, HeError> {
         let mut used = Vec::new();
-        let p = log_p.iter().map(|&bits| next(log_n, bits, Side::Below, &mut used)).collect::<Result<_, _>>()?;
+        let p = log_p.iter().map(|&bits| next(log_order, bits, Side::Below, &mut used)).collect::<Result<_, _>>()?;
         let mut q = Vec::with_capacity(log_q.len());
         for (i, &bits) in log_q.iter().enumerate() {
             let side = if i == 0 { Side::Below } else { Side::Both };
-            q.push(next(log_n, bits, side, &mut used)?);
+            q.push(next(log_order, bits, side, &mut used)?);
         }
         Ok(Self { q, p })
     }
@@ -41,10 +48,10 @@ enum Side {
 }
 
 /// The unused prime nearest to 2^bits.
-fn next(log_n: u32, bits: u32, side: Side, used: &mut Vec<u64>) -> Result<u64, HeError> {
-    let step = 2u64 << log_n;
-    if bits > MAX_PRIME_BITS || bits < log_n + 4 {
-        return Err(HeError::PrimeBits { bits, log_n, max: MAX_PRIME_BITS });
+fn next(log_order: u32, bits: u32, side: Side, used: &mut Vec<u64>) -> Result<u64, HeError> {
+    let step = 1u64 << log_order;
+    if bits > MAX_PRIME_BITS || bits < log_order + 3 {
+        return Err(HeError::PrimeBits { bits, log_order, max: MAX_PRIME_BITS });
     }
     // A prime of 50 bits stays narrow: the one above 2^50 would leave the fast kernels.
     let limit = 1u64 << if bits <= NARROW_BITS { NARROW_BITS } else { MAX_PRIME_BITS };
@@ -58,7 +65,7 @@ fn next(log_n: u32, bits: u32, side: Side, used: &mut Vec<u64>) -> Result<u64, H
             }
         }
     }
-    Err(HeError::PrimeBits { bits, log_n, max: MAX_PRIME_BITS })
+    Err(HeError::PrimeBits { bits, log_order, max: MAX_PRIME_BITS })
 }
 
 /// Miller-Rabin with the first twelve primes as bases, which is exact below 3.3e24 (Sorenson and Webster, 2015).
@@ -94,7 +101,7 @@ mod tests {
 
     #[test]
     fn chain_has_the_wanted_sizes() {
-        let chain = PrimeChain::new(14, &[50, 40, 40, 40, 40], &[50, 50]).unwrap();
+        let chain = PrimeChain::new(15, &[50, 40, 40, 40, 40], &[50, 50]).unwrap();
         assert!(chain.p.iter().all(|&p| p > chain.q[0]), "q0 must be below the special primes");
         for (&prime, bits) in chain.q.iter().zip([50.0, 40.0, 40.0, 40.0, 40.0]) {
             assert_eq!(prime % (2 << 14), 1);
@@ -108,7 +115,7 @@ mod tests {
 
     #[test]
     fn impossible_sizes_are_refused() {
-        assert!(matches!(PrimeChain::new(13, &[62], &[]), Err(HeError::PrimeBits { bits: 62, .. })));
-        assert!(matches!(PrimeChain::new(13, &[12], &[]), Err(HeError::PrimeBits { bits: 12, .. })));
+        assert!(matches!(PrimeChain::new(14, &[62], &[]), Err(HeError::PrimeBits { bits: 62, .. })));
+        assert!(matches!(PrimeChain::new(14, &[12], &[]), Err(HeError::PrimeBits { bits: 12, .. })));
     }
 }

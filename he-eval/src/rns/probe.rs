@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use striae_cost_model::calibration::Primitive;
-use striae_cost_model::{CkksParams, LinearPlan, Term};
+use striae_cost_model::{CkksParams, KeyPlan, LinearPlan, Term};
 
 use crate::backend::{CheckedPlan, HeBackend, HeClient};
 use crate::{HeError, Seed};
@@ -110,8 +110,8 @@ impl Product {
 impl Probe {
     /// Keys and operands for measurements at `level`.
     pub(crate) fn new(params: &CkksParams, level: usize) -> Result<Self, HeError> {
-        let rotations: Vec<u32> = (1..=KEYS).collect();
-        let (client, backend) = RnsBackend::keygen(params, &rotations, Seed::Fixed(0))?;
+        let keys = KeyPlan::up_to(params.max_level(), 1..=KEYS);
+        let (client, backend) = RnsBackend::keygen(params, &keys, Seed::Fixed(0))?;
         let values: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
         let ct = client.encrypt(&values, level, 2f64.powi(params.log_scale() as i32))?;
         let product = |extended| Product::new(&backend, level, extended, &values);
@@ -168,7 +168,7 @@ impl Probe {
     /// there already and serve every rotation.
     fn rotation_hoisted(&self) -> Result<f64, HeError> {
         let (ctx, level) = (&*self.backend.ctx, self.level);
-        let keys = (1..=KEYS).map(|r| self.backend.keys.rotation(r)).collect::<Result<Vec<_>, _>>()?;
+        let keys = (1..=KEYS).map(|r| self.backend.keys.rotation(r, level)).collect::<Result<Vec<_>, _>>()?;
         let digits = Digits::new(ctx, level, self.ct.part(1, ctx.n));
         let words = Digits::limb_words(ctx, level);
         let mut made = ctx.pool.take(ctx.extended_limbs(level) * words);
@@ -190,7 +190,7 @@ impl Probe {
         let (ctx, level) = (&*self.backend.ctx, self.level);
         let (switched, rest) = out.split_at_mut(2 * ctx.n);
         let ((u0, u1), (turned, tiled)) = (switched.split_at_mut(ctx.n), rest.split_at_mut(ctx.n));
-        simd::key_dot(ctx.simd, ctx.modulus(level, t), digits, key.key.limb(ctx.prime_of_limb(level, t)), u0, u1);
+        simd::key_dot(ctx.simd, ctx.modulus(level, t), digits, key.key.limb(level, t), u0, u1);
         Addend::TimesP(self.ct.part(0, ctx.n)).add_to(ctx, level, t, u0);
         let auto = &key.automorphism;
         let tiling = ctx.tiling(level, t);
@@ -203,7 +203,7 @@ impl Probe {
     /// Rotation of a partial sum in QP, its single division by P included.
     fn giant_step(&self) -> Result<f64, HeError> {
         let ctx = &*self.backend.ctx;
-        let key = self.backend.keys.rotation(self.next)?;
+        let key = self.backend.keys.rotation(self.next, self.level)?;
         let sum = ExtendedPair::zero(ctx, self.level);
         let mut acc = ExtendedPair::zero(ctx, self.level);
         Ok(timed(|| acc.add_giant(ctx, [sum.part(ctx, 0), sum.part(ctx, 1)], true, key)))

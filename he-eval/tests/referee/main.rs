@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use striae_cost_model::{CkksParams, CkksParamsLiteral, LinearPlan, Term};
+use striae_cost_model::{CkksParams, CkksParamsLiteral, KeyPlan, LinearPlan, RingType, Term};
 use striae_he_eval::{HeBackend, HeClient, RnsBackend, Seed};
 
 const LOG_N: u32 = 13;
@@ -74,11 +74,13 @@ fn ours(values: &Values) -> Vec<Vec<f64>> {
         log_q: LOG_Q.to_vec(),
         log_p: vec![LOG_P],
         log_scale: LOG_SCALE,
+        ring: RingType::Standard,
         insecure: false,
     };
     let params: CkksParams = literal.try_into().unwrap();
     let rotations: Vec<u32> = LAYERS.as_flattened().iter().copied().chain([LAST]).collect();
-    let (client, backend) = RnsBackend::keygen(&params, &rotations, Seed::Fixed(1)).unwrap();
+    let (client, backend) =
+        RnsBackend::keygen(&params, &KeyPlan::up_to(params.max_level(), rotations), Seed::Fixed(1)).unwrap();
     let scale = f64::from(LOG_SCALE).exp2();
     let layer = |ct: &_, layer: usize| {
         let level = backend.level(ct);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use striae_cost_model::calibration::{Primitive, Provenance, Sample};
-use striae_cost_model::{Calibration, CkksParams, PlanOptions, chains};
+use striae_cost_model::{Calibration, CkksParams, PlanOptions, RingType, chains};
 use striae_he_eval::Simd;
 use striae_he_eval::bench::{MeasureEvent, measure};
 use striae_reports::format::{percent, seconds};
@@ -117,17 +117,18 @@ fn free_name(date: &str) -> PathBuf {
     name(n)
 }
 
-/// For each ring degree and number of special primes the deepest secure chain, at all its levels.
+/// For each ring and number of special primes the deepest secure chain, at all its levels.
 fn places(log_n: &[u32], quick: bool) -> Vec<Place> {
     let options = PlanOptions::default();
     let deepest = if quick { QUICK_LEVELS } else { DEEPEST };
-    let chain = |log_n: u32, special: usize| {
-        let of_depth = |depth| chains(log_n, depth, &options).into_iter().find(|c| c.log_p().len() == special);
+    let chain = |ring: RingType, log_n: u32, special: usize| {
+        let of_depth = |depth| chains(ring, log_n, depth, &options).into_iter().find(|c| c.log_p().len() == special);
         (1..=deepest).rev().find_map(of_depth)
     };
-    let rings = log_n.iter().flat_map(|&n| (1..=SPECIAL).map(move |special| (n, special)));
-    rings
-        .filter_map(|(log_n, special)| chain(log_n, special))
+    let degrees = RingType::ALL.into_iter().flat_map(|ring| log_n.iter().map(move |&n| (ring, n)));
+    degrees
+        .flat_map(|(ring, n)| (1..=SPECIAL).map(move |special| (ring, n, special)))
+        .filter_map(|(ring, log_n, special)| chain(ring, log_n, special))
         .flat_map(|params| (0..=params.max_level()).map(move |level| Place { params: params.clone(), level }))
         .collect()
 }
@@ -141,7 +142,8 @@ fn take(places: &[Place], rounds: u32, output: Output) -> Result<Vec<Sample>, Fa
     let mut progress = Progress::new(output, 1000);
     for place in places {
         let Place { params, level } = place;
-        let what = format!("N = 2^{}, level {level}, {} special", params.log_n(), params.log_p().len());
+        let (ring, log_n, special) = (params.ring().name(), params.log_n(), params.log_p().len());
+        let what = format!("{ring} ring, N = 2^{log_n}, level {level}, {special} special");
         let measured = pool.install(|| {
             measure(params, *level, &Primitive::ALL, rounds, &mut |event| {
                 let share = match event {

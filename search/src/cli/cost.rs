@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 use striae_cost_model::{
-    CkksParams, Estimate, Lowerer, OpCounts, Plan, PlanOptions, RotationKinds, Security, Strategy, StrategyChoice,
-    max_log_qp,
+    CkksParams, Estimate, Lowerer, OpCounts, Plan, PlanOptions, RingType, RotationKinds, Security, Strategy,
+    StrategyChoice, max_log_qp,
 };
 use striae_reports::format::{bytes, percent, seconds};
 use striae_reports::table::compare;
@@ -45,6 +45,9 @@ pub(crate) struct PlanArgs {
     /// Largest log2 of the ring degree to choose
     #[arg(long, value_name = "LOG_N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(12..=16))]
     max_log_n: u32,
+    /// The ring: standard (N/2 slots) or conjugate-invariant (N real slots); the cheaper of both if absent
+    #[arg(long, value_parser = ring)]
+    ring: Option<RingType>,
     /// How rotations are split: cheapest, input-side, output-side, or bsgs:B with B baby steps
     #[arg(long, default_value = "cheapest", value_parser = strategy)]
     strategy: StrategyChoice,
@@ -61,8 +64,14 @@ impl PlanArgs {
     pub(crate) fn options(&self) -> Result<PlanOptions, Failure> {
         let params = self.params.as_deref().map(|text| parse_params(text, self.insecure)).transpose()?;
         let fuse = (self.fused || self.factored).then_some(self.fused);
-        Ok(PlanOptions { params, max_log_n: self.max_log_n, strategy: self.strategy, fuse, ..PlanOptions::default() })
+        let Self { max_log_n, ring, strategy, .. } = *self;
+        Ok(PlanOptions { params, max_log_n, ring, strategy, fuse, ..PlanOptions::default() })
     }
+}
+
+fn ring(name: &str) -> Result<RingType, String> {
+    let [standard, other] = RingType::ALL.map(RingType::name);
+    RingType::ALL.into_iter().find(|r| r.name() == name).ok_or_else(|| format!("expected {standard} or {other}"))
 }
 
 /// The word `insecure` in the text is what reports print; only the flag accepts weak parameters.

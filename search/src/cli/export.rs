@@ -144,7 +144,7 @@ fn fill(folder: &Path, contents: &Contents) -> Result<(), Failure> {
     write(&folder.join("architecture.txt"), format!("{graph}\n").as_bytes())?;
     weights.save(&folder.join(WEIGHTS))?;
     write(&folder.join("parameters.json"), json(&json!(plan.params))?.as_bytes())?;
-    let keys = plan.program.rotations();
+    let keys: Vec<u32> = plan.program.keys().rotations.iter().map(|(rotation, _)| *rotation).collect();
     let plan = json!({ "summary": summary, "rotation_keys": keys, "layers": card.network.layers });
     write(&folder.join("plan.json"), json(&plan)?.as_bytes())?;
     write(&folder.join(MANIFEST), json(&json!(manifest))?.as_bytes())?;

@@ -34,7 +34,7 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(params: &CkksParams, errors: bool) -> Result<Self, HeError> {
-        let chain = PrimeChain::new(params.log_n(), params.log_q(), params.log_p())?;
+        let chain = PrimeChain::of(params)?;
         let noise = || Arc::new(Noise { model: NoiseModel::new(params, &chain), source: NoiseSource::new(0) });
         Ok(Self {
             params: params.clone(),

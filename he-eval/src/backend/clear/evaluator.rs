@@ -1,8 +1,8 @@
 //! The evaluator of the simulator.
 
-use striae_cost_model::{CkksParams, LinearPlan, OpCounts};
+use striae_cost_model::{CkksParams, KeyPlan, LinearPlan, OpCounts};
 
-use crate::backend::{HeBackend, Tally};
+use crate::backend::{HeBackend, Tally, check_key_plan, check_square_key};
 use crate::noise::NoiseModel;
 use crate::{HeError, Seed};
 
@@ -14,15 +14,15 @@ use super::{ClearCiphertext, ClearClient, ClearPlain};
 #[derive(Debug)]
 pub struct ClearBackend {
     pub(super) chain: Chain,
-    rotations: Vec<u32>,
+    keys: KeyPlan,
     pub(super) tally: Tally,
 }
 
 impl ClearBackend {
     /// As [`HeBackend::keygen`], but every ciphertext carries the error that encryption would give it, at several times
     /// the work. See [`ClearCiphertext::error`].
-    pub fn with_errors(params: &CkksParams, rotations: &[u32]) -> Result<(ClearClient, Self), HeError> {
-        Self::with_chain(Chain::new(params, true)?, rotations)
+    pub fn with_errors(params: &CkksParams, keys: &KeyPlan) -> Result<(ClearClient, Self), HeError> {
+        Self::with_chain(Chain::new(params, true)?, keys)
     }
 
     /// Other values with the errors of `ct`: what a value would be in a worse case.
@@ -30,26 +30,27 @@ impl ClearBackend {
         self.chain.fits("replace", ClearCiphertext { slots: slots.to_vec(), ..ct.clone() })
     }
 
-    fn with_chain(chain: Chain, rotations: &[u32]) -> Result<(ClearClient, Self), HeError> {
-        let slots = chain.params.slots();
-        if let Some(&rotation) = rotations.iter().find(|&&r| r as usize >= slots) {
-            return Err(HeError::RotationRange { rotation, slots });
-        }
-        let mut rotations = rotations.to_vec();
-        rotations.sort_unstable();
-        Ok((ClearClient(chain.clone()), Self { chain, rotations, tally: Tally::default() }))
+    fn with_chain(chain: Chain, keys: &KeyPlan) -> Result<(ClearClient, Self), HeError> {
+        check_key_plan(keys, chain.params.slots(), chain.params.max_level())?;
+        Ok((ClearClient(chain.clone()), Self { chain, keys: keys.clone(), tally: Tally::default() }))
     }
 
-    /// Refuses a rotation out of range or without a key. Rotation 0 needs none.
-    pub(super) fn check_rotation(&self, rotation: u32) -> Result<(), HeError> {
+    /// Refuses a rotation out of range or without a key for the level. Rotation 0 needs none.
+    pub(super) fn check_rotation(&self, rotation: u32, level: usize) -> Result<(), HeError> {
         let slots = self.chain.params.slots();
         if rotation as usize >= slots {
             return Err(HeError::RotationRange { rotation, slots });
         }
-        if rotation == 0 || self.rotations.binary_search(&rotation).is_ok() {
+        if rotation == 0 {
             return Ok(());
         }
-        Err(HeError::MissingRotationKey { rotation })
+        match self.keys.rotations.binary_search_by_key(&rotation, |(r, _)| *r) {
+            Err(_) => Err(HeError::MissingRotationKey { rotation }),
+            Ok(i) if level > self.keys.rotations[i].1 => {
+                Err(HeError::KeyLevel { key: "rotation", level, max: self.keys.rotations[i].1 })
+            }
+            Ok(_) => Ok(()),
+        }
     }
 
     /// `base` + sum of rotations of ct. Each rotation but that by 0 is a key switch; all are divided by P at once.
@@ -75,8 +76,8 @@ impl HeBackend for ClearBackend {
     type EncodedPlain = ClearPlain;
     type Client = ClearClient;
 
-    fn keygen(params: &CkksParams, rotations: &[u32], _seed: Seed) -> Result<(ClearClient, Self), HeError> {
-        Self::with_chain(Chain::new(params, false)?, rotations)
+    fn keygen(params: &CkksParams, plan: &KeyPlan, _seed: Seed) -> Result<(ClearClient, Self), HeError> {
+        Self::with_chain(Chain::new(params, false)?, plan)
     }
 
     fn params(&self) -> &CkksParams {
@@ -122,6 +123,7 @@ impl HeBackend for ClearBackend {
 
     fn square(&self, ct: &ClearCiphertext) -> Result<ClearCiphertext, HeError> {
         let level = ct.level.checked_sub(1).ok_or(HeError::LevelExhausted { op: "square" })?;
+        check_square_key(self.keys.square, ct.level)?;
         self.tally.count(|c| c.squares += 1);
         let mut out = ct.clone();
         if let Some(errors) = &mut out.errors {
@@ -137,7 +139,7 @@ impl HeBackend for ClearBackend {
     }
 
     fn rotate(&self, ct: &ClearCiphertext, rotation: u32) -> Result<ClearCiphertext, HeError> {
-        self.check_rotation(rotation)?;
+        self.check_rotation(rotation, ct.level)?;
         self.tally.rotated(&[rotation]);
         let mut out = ct.clone();
         if rotation != 0 {
@@ -155,7 +157,7 @@ impl HeBackend for ClearBackend {
     }
 
     fn rotate_sum(&self, ct: &ClearCiphertext, rotations: &[u32]) -> Result<ClearCiphertext, HeError> {
-        rotations.iter().try_for_each(|&r| self.check_rotation(r))?;
+        rotations.iter().try_for_each(|&r| self.check_rotation(r, ct.level))?;
         self.tally.rotated(rotations);
         self.tally.count(|c| c.adds += rotations.len() as u64);
         self.chain.fits("rotate_sum", self.add_rotations(ct.clone(), ct, rotations))

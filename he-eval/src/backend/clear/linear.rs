@@ -63,7 +63,9 @@ pub(super) fn linear(
     let facts: Vec<(usize, f64)> = inputs.iter().map(|x| (x.level, x.scale)).collect();
     let scale = checked.check_inputs(weights.level, &facts)?;
     let level = weights.level.checked_sub(1).ok_or(HeError::LevelExhausted { op: "linear" })?;
-    plan.rotations().try_for_each(|r| backend.check_rotation(r))?;
+    let rotations = plan.babies.iter().flatten().chain(&plan.giants);
+    rotations.copied().try_for_each(|r| backend.check_rotation(r, weights.level))?;
+    plan.folds.iter().try_for_each(|&r| backend.check_rotation(r, level))?;
     for i in (0..inputs.len()).filter(|&i| checked.is_rotated(i)) {
         let rotated = plan.babies[i].iter().filter(|&&r| r != 0).count() as u64;
         backend.tally.count(|c| {

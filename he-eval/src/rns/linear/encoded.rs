@@ -166,7 +166,7 @@ pub(crate) fn encode_linear(
 
 #[cfg(test)]
 mod tests {
-    use striae_cost_model::{CkksParams, Term};
+    use striae_cost_model::{CkksParams, KeyPlan, Term};
 
     use super::*;
     use crate::backend::HeBackend;
@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn bytes_are_those_of_the_cost_model() {
         let params: CkksParams = "N=2^11 Q=36,26,33 P=46 scale=2^26 insecure".parse().unwrap();
-        let (_, backend) = RnsBackend::keygen(&params, &[1], Seed::Fixed(0)).unwrap();
+        let (_, backend) =
+            RnsBackend::keygen(&params, &KeyPlan::up_to(params.max_level(), [1]), Seed::Fixed(0)).unwrap();
         let plan = |babies: Vec<u32>| {
             let term = |baby| Term { output: 0, giant: 0, input: 0, baby };
             let terms = (0..babies.len() as u16).map(term).collect();

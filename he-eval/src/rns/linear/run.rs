@@ -95,9 +95,10 @@ pub(crate) fn linear(
     let facts: Vec<(usize, f64)> = inputs.iter().map(|x| (x.level, x.scale)).collect();
     let scale = checked.check_inputs(weights.level, &facts)?;
     let level = weights.level.checked_sub(1).ok_or(HeError::LevelExhausted { op: "linear" })?;
-    let key = |&r: &u32| if r == 0 { Ok(None) } else { backend.keys.rotation(r).map(Some) };
+    let key = |&r: &u32| if r == 0 { Ok(None) } else { backend.keys.rotation(r, weights.level).map(Some) };
     let keys = plan.babies.iter().map(|b| b.iter().map(key).collect()).collect::<Result<Vec<Vec<_>>, _>>()?;
-    plan.giants.iter().chain(&plan.folds).try_for_each(|r| key(r).map(drop))?;
+    plan.giants.iter().try_for_each(|r| key(r).map(drop))?;
+    plan.folds.iter().try_for_each(|&r| backend.keys.rotation(r, level).map(drop))?;
     let digits = (0..inputs.len()).map(|i| {
         checked.is_rotated(i).then(|| {
             backend.tally.count(|c| c.hoists += 1);
@@ -156,7 +157,7 @@ impl Run<'_> {
     /// Makes the operands of limb t, tiled.
     fn make_operands(&self, t: usize, wanted: &[Operand], buffer: &mut [u64]) {
         let (ctx, n, level) = (self.ctx, self.ctx.n, self.weights.level);
-        let (m, prime, tiling) = (ctx.modulus(level, t), ctx.prime_of_limb(level, t), ctx.tiling(level, t));
+        let (m, tiling) = (ctx.modulus(level, t), ctx.tiling(level, t));
         let mut scratch = ctx.pool.take(Digits::limb_words(ctx, level) + 3 * n);
         let (digit_words, rest) = scratch.split_at_mut(Digits::limb_words(ctx, level));
         let (switched, turned) = rest.split_at_mut(2 * n);
@@ -179,7 +180,7 @@ impl Run<'_> {
                     Operand::Rotated(i, r) if i == input => {
                         let Some(key) = self.key(i, r) else { continue };
                         let (u0, u1) = switched.split_at_mut(n);
-                        simd::key_dot(ctx.simd, m, &digits, key.key.limb(prime), u0, u1);
+                        simd::key_dot(ctx.simd, m, &digits, key.key.limb(level, t), u0, u1);
                         Addend::TimesP(self.inputs[i].part(0, n)).add_to(ctx, level, t, u0);
                         for (c, u) in [u0, u1].into_iter().enumerate() {
                             simd::permute(ctx.simd, &key.automorphism.map, &key.automorphism.lanes, u, turned);
@@ -234,7 +235,7 @@ impl Run<'_> {
         giant: u32,
         extended: bool,
     ) -> Result<(), HeError> {
-        let key = backend.keys.rotation(giant)?;
+        let key = backend.keys.rotation(giant, self.weights.level)?;
         backend.tally.count(|c| c.giant_steps += 1);
         acc.add_giant(self.ctx, parts, extended, key);
         Ok(())

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use rayon::prelude::*;
-use striae_cost_model::{CkksParams, LinearPlan};
+use striae_cost_model::{CkksParams, KeyPlan, LinearPlan};
 
 use crate::backend::{HeBackend, HeClient};
 use crate::bench::{Chain, HOISTED, OperandBytes, RowOp};
@@ -60,10 +60,8 @@ impl RowProbe {
     /// Keys and operands.
     pub(crate) fn new(chain: &Chain, params: &CkksParams) -> Result<Self, HeError> {
         let plan = chain.matvec();
-        let mut rotations: Vec<u32> = plan.rotations().chain(1..=HOISTED).collect();
-        rotations.sort_unstable();
-        rotations.dedup();
-        let (client, backend) = RnsBackend::keygen(params, &rotations, Seed::Fixed(0))?;
+        let keys = KeyPlan::up_to(params.max_level(), plan.rotations().chain(1..=HOISTED));
+        let (client, backend) = RnsBackend::keygen(params, &keys, Seed::Fixed(0))?;
         let values: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
         let (level, scale) = (params.max_level(), f64::from(params.log_scale()).exp2());
         let ct = client.encrypt(&values, level, scale)?;
@@ -78,7 +76,7 @@ impl RowProbe {
 
     /// Bytes of what the rows read besides ciphertexts, as the evaluator stores it.
     pub(crate) fn operand_bytes(&self) -> OperandBytes {
-        let keys = self.backend.rotations().count() + 1;
+        let keys = self.backend.key_plan().levels().count();
         OperandBytes {
             key: (self.backend.key_bytes() / keys) as f64,
             matrix: self.weights.bytes() as f64,
@@ -143,7 +141,7 @@ impl RowProbe {
     /// Rotations that share a decomposition, limb by limb as in a linear step, each divided by P.
     fn rotations(&self) -> Result<Vec<[Poly; 2]>, HeError> {
         let (ctx, level) = (&*self.backend.ctx, self.ct.level);
-        let keys = (1..=HOISTED).map(|r| self.backend.keys.rotation(r)).collect::<Result<Vec<_>, _>>()?;
+        let keys = (1..=HOISTED).map(|r| self.backend.keys.rotation(r, level)).collect::<Result<Vec<_>, _>>()?;
         let digits = Digits::new(ctx, level, self.ct.part(1, ctx.n));
         let stride = 2 * keys.len() * ctx.n;
         let mut all = ctx.pool.take(ctx.extended_limbs(level) * stride);
@@ -160,7 +158,7 @@ impl RowProbe {
         let (u0, u1) = switched.split_at_mut(n);
         let digits = digits.limb(ctx, t, buffer);
         for (key, out) in keys.iter().zip(out.chunks_exact_mut(2 * n)) {
-            simd::key_dot(ctx.simd, ctx.modulus(level, t), &digits, key.key.limb(ctx.prime_of_limb(level, t)), u0, u1);
+            simd::key_dot(ctx.simd, ctx.modulus(level, t), &digits, key.key.limb(level, t), u0, u1);
             Addend::TimesP(self.ct.part(0, n)).add_to(ctx, level, t, u0);
             let auto = &key.automorphism;
             for (u, out) in [&*u0, &*u1].into_iter().zip(out.chunks_exact_mut(n)) {

@@ -78,7 +78,7 @@ pub struct Fingerprint(pub(super) [u8; 32]);
 impl Fingerprint {
     /// That of `params`.
     pub fn of(params: &CkksParams) -> Result<Self, HeError> {
-        let chain = PrimeChain::new(params.log_n(), params.log_q(), params.log_p())?;
+        let chain = PrimeChain::of(params)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(params.to_string().as_bytes());
         hasher.update(&[0]);

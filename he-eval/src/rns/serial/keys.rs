@@ -17,7 +17,7 @@ use super::stream::{Reader, Writer, residue_bytes};
 use super::{SerialError, stream};
 
 fn context(params: &CkksParams) -> Result<Arc<Context>, HeError> {
-    Context::new(params.log_n(), params.log_q(), params.log_p(), Simd::detect()).map(Arc::new)
+    Context::new(params, Simd::detect()).map(Arc::new)
 }
 
 fn expected(kind: FileKind, params: &CkksParams) -> Result<Expected, SerialError> {
@@ -67,18 +67,11 @@ impl RnsBackend {
 
     /// Writes the evaluation keys.
     pub fn write_evaluation_keys(&self, out: &mut dyn Write) -> Result<(), SerialError> {
-        let keys = &self.keys;
-        let rotations = keys.rotations().count();
-        let payload = 4 + KEY_SEED + body_bytes(&self.ctx) + rotations as u64 * (4 + KEY_SEED + body_bytes(&self.ctx));
+        let payload = 4 + self.keys.all().map(|(_, key)| key_bytes(&self.ctx, key.level())).sum::<u64>();
         let header = Header { kind: FileKind::EvaluationKeys, identity: self.identity, payload };
         stream::write(out, &header, |writer| {
-            writer.number(rotations)?;
-            write_key(&self.ctx, writer, &keys.relinearisation)?;
-            for rotation in keys.rotations() {
-                writer.number(rotation as usize)?;
-                write_key(&self.ctx, writer, &keys.rotation(rotation)?.key)?;
-            }
-            Ok(())
+            writer.number(self.keys.all().count())?;
+            self.keys.all().try_for_each(|(rotation, key)| write_key(&self.ctx, writer, rotation, key))
         })
     }
 
@@ -99,48 +92,66 @@ impl RnsBackend {
 /// Bytes of the seed of a key's uniform halves.
 const KEY_SEED: u64 = 32;
 
-/// Bytes of the other halves.
-fn body_bytes(ctx: &Context) -> u64 {
-    let per_coefficient: usize = ctx.tables.iter().map(|t| residue_bytes(t.modulus.value())).sum();
-    (per_coefficient * SwitchKey::digits(ctx) * ctx.n) as u64
+/// Bytes of the other halves of a key for levels up to `level`.
+fn body_bytes(ctx: &Context, level: usize) -> u64 {
+    let primes = (0..ctx.extended_limbs(level)).map(|t| ctx.modulus(level, t).value());
+    let per_coefficient: usize = primes.map(residue_bytes).sum();
+    (per_coefficient * SwitchKey::digits(ctx, level) * ctx.n) as u64
 }
 
-fn write_key(ctx: &Context, writer: &mut Writer<'_>, key: &SwitchKey) -> Result<(), SerialError> {
+/// Bytes of a key with its rotation and level.
+fn key_bytes(ctx: &Context, level: usize) -> u64 {
+    8 + KEY_SEED + body_bytes(ctx, level)
+}
+
+/// Writes a key; that of squares stands for rotation 0.
+fn write_key(ctx: &Context, writer: &mut Writer<'_>, rotation: u32, key: &SwitchKey) -> Result<(), SerialError> {
+    writer.number(rotation as usize)?;
+    writer.number(key.level())?;
     writer.bytes(key.mask_seed())?;
     let mut body = vec![0; ctx.n];
-    for (i, table) in ctx.tables.iter().enumerate() {
-        for digit in 0..SwitchKey::digits(ctx) {
-            key.body(i, digit, &mut body);
-            writer.residues(table.modulus.value(), &body)?;
+    for t in 0..ctx.extended_limbs(key.level()) {
+        for digit in 0..SwitchKey::digits(ctx, key.level()) {
+            key.body(t, digit, &mut body);
+            writer.residues(ctx.modulus(key.level(), t).value(), &body)?;
         }
     }
     Ok(())
 }
 
-fn read_key(ctx: &Context, reader: &mut Reader<'_>, field: &'static str) -> Result<SwitchKey, SerialError> {
-    reader.require(field, KEY_SEED + body_bytes(ctx))?;
-    let mask_seed = reader.array(field)?;
-    let limb_words = SwitchKey::digits(ctx) * ctx.n;
-    let mut bodies = vec![0; ctx.tables.len() * limb_words];
-    for (table, limb) in ctx.tables.iter().zip(bodies.chunks_exact_mut(limb_words)) {
-        reader.residues(field, table.modulus.value(), limb)?;
+fn read_key(ctx: &Context, reader: &mut Reader<'_>, rotation: u32) -> Result<SwitchKey, SerialError> {
+    let field = if rotation == 0 { "relinearisation key" } else { "rotation key" };
+    let level = reader.number("level of a key")? as usize;
+    if level >= ctx.q_count {
+        return Err(SerialError::value("level of a key", &level, format!("at most {}", ctx.q_count - 1)));
     }
-    Ok(SwitchKey::expand(ctx, &SeededKey { mask_seed, bodies }))
+    reader.require(field, KEY_SEED + body_bytes(ctx, level))?;
+    let mask_seed = reader.array(field)?;
+    let limb_words = SwitchKey::digits(ctx, level) * ctx.n;
+    let mut bodies = vec![0; ctx.extended_limbs(level) * limb_words];
+    for (t, limb) in bodies.chunks_exact_mut(limb_words).enumerate() {
+        reader.residues(field, ctx.modulus(level, t).value(), limb)?;
+    }
+    Ok(SwitchKey::expand(ctx, &SeededKey { level, mask_seed, bodies }))
 }
 
 fn read_keys(ctx: &Context, reader: &mut Reader<'_>) -> Result<EvaluationKeys, SerialError> {
     const FIELD: &str = "rotation";
-    let count = reader.number("number of rotations")?;
-    let relinearisation = read_key(ctx, reader, "relinearisation key")?;
-    let mut rotations = Vec::new();
-    let mut least = 1;
+    let count = reader.number("number of keys")?;
+    let (mut relinearisation, mut rotations) = (None, Vec::new());
+    let mut least = 0;
     for _ in 0..count {
         let rotation = reader.number(FIELD)?;
         if rotation < least || rotation as usize >= ctx.slots() {
-            return Err(SerialError::value(FIELD, &rotation, format!("ascending rotations in 1..{}", ctx.slots())));
+            return Err(SerialError::value(FIELD, &rotation, format!("ascending rotations in 0..{}", ctx.slots())));
         }
         least = rotation + 1;
-        rotations.push((rotation, read_key(ctx, reader, "rotation key")?));
+        let key = read_key(ctx, reader, rotation)?;
+        if rotation == 0 {
+            relinearisation = Some(key);
+        } else {
+            rotations.push((rotation, key));
+        }
     }
     Ok(EvaluationKeys::from_keys(ctx, relinearisation, rotations))
 }

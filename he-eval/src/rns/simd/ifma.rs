@@ -10,10 +10,10 @@ use crate::rns::modulus::{Modulus, NARROW_BITS, Shoup};
 use crate::rns::ntt::NttTables;
 
 use super::Sources;
-use super::ifma_ntt;
 use super::sum::{Broadcast, Sum};
 use super::vector::{Prime, Row, load, once, rows, rows_mut, splat, store};
 use super::{KEY_BLOCK, LANES};
+use super::{ifma_fold, ifma_ntt};
 
 /// Vectors handled together, so that one bounds check serves several loads.
 const UNROLL: usize = KEY_BLOCK / LANES;
@@ -35,6 +35,16 @@ pub(super) fn ntt_forward<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 pub(super) fn ntt_inverse<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
     ifma_ntt::inverse::<WIDE>(tables, x);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
+pub(super) fn fold<const WIDE: bool>(m: &Modulus, root: Shoup, x: &mut [u64]) {
+    ifma_fold::fold::<WIDE>(m, root, x);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
+pub(super) fn unfold<const WIDE: bool>(m: &Modulus, root: Shoup, x: &mut [u64]) {
+    ifma_fold::unfold::<WIDE>(m, root, x);
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]

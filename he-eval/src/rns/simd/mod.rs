@@ -13,6 +13,8 @@ mod ifma;
 #[cfg(target_arch = "x86_64")]
 mod ifma_dot;
 #[cfg(target_arch = "x86_64")]
+mod ifma_fold;
+#[cfg(target_arch = "x86_64")]
 mod ifma_ntt;
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -168,6 +170,10 @@ kernels! {
     transform(tables.modulus) fn ntt_forward(tables: &NttTables, x: &mut [u64]);
     /// Inverse transform in place, without the factor 1/N.
     transform(tables.modulus) fn ntt_inverse(tables: &NttTables, x: &mut [u64]);
+    /// x_i <- x_i - root x_(n-i) for i > 0; the first level of a conjugate-invariant transform (see `ntt`).
+    width(m) fn fold(m: &Modulus, root: Shoup, x: &mut [u64]);
+    /// x_i <- x_i + root x_(n-i) for i > 0, and x_0 <- 2 x_0: the inverse of [`fold`], times two.
+    width(m) fn unfold(m: &Modulus, root: Shoup, x: &mut [u64]);
     /// x <- x factor + add.
     width(m) fn scale_add(m: &Modulus, x: &mut [u64], factor: Shoup, add: u64);
     /// out <- floor(sum_i y_i inverse_i), in floating point: how often the basis product fits into sum_i y_i hat_i.

@@ -71,6 +71,31 @@ pub(super) fn ntt_inverse(tables: &NttTables, x: &mut [u64]) {
     }
 }
 
+pub(super) fn fold(m: &Modulus, root: Shoup, x: &mut [u64]) {
+    let n = x.len();
+    for i in 1..=n / 2 {
+        (x[i], x[n - i]) = fold_pair(m, root, x[i], x[n - i]);
+    }
+}
+
+pub(super) fn unfold(m: &Modulus, root: Shoup, x: &mut [u64]) {
+    let n = x.len();
+    x[0] = m.add(x[0], x[0]);
+    for i in 1..=n / 2 {
+        (x[i], x[n - i]) = unfold_pair(m, root, x[i], x[n - i]);
+    }
+}
+
+/// (x - root y, y - root x).
+pub(super) fn fold_pair(m: &Modulus, root: Shoup, x: u64, y: u64) -> (u64, u64) {
+    (m.sub(x, m.mul_shoup(y, root)), m.sub(y, m.mul_shoup(x, root)))
+}
+
+/// (x + root y, y + root x).
+pub(super) fn unfold_pair(m: &Modulus, root: Shoup, x: u64, y: u64) -> (u64, u64) {
+    (m.add(x, m.mul_shoup(y, root)), m.add(y, m.mul_shoup(x, root)))
+}
+
 pub(super) fn scale_add(m: &Modulus, x: &mut [u64], factor: Shoup, add: u64) {
     for v in x {
         *v = m.add(m.mul_shoup(*v, factor), add);

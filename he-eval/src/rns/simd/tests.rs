@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use striae_cost_model::RingType;
 
 use super::*;
 use crate::rns::automorphism::{Automorphism, galois_element};
@@ -17,7 +18,7 @@ struct Case {
 
 impl Case {
     fn new(seed: u64, bits: u32) -> Self {
-        let prime = PrimeChain::new(11, &[bits], &[]).unwrap().q[0];
+        let prime = PrimeChain::new(12, &[bits], &[]).unwrap().q[0];
         Self { rng: ChaCha8Rng::seed_from_u64(seed), m: Modulus::new(prime) }
     }
 
@@ -67,6 +68,8 @@ proptest! {
         let (m, s, add) = (c.m.clone(), c.factor(), c.factor().w);
         let state = [c.poly(), c.poly(), c.poly()];
         same(&state, |simd, x| scale_add(simd, &m, &mut x[0], s, add));
+        same(&state, |simd, x| fold(simd, &m, s, &mut x[0]));
+        same(&state, |simd, x| unfold(simd, &m, s, &mut x[0]));
         same(&state, |simd, x| { let (a, b) = two(x); add_assign(simd, &m, a, b); });
         same(&state, |simd, x| { let (a, b) = two(x); add_scaled(simd, &m, a, b, s); });
         same(&state, |simd, x| { let (a, b) = two(x); let u = a.clone(); sub_scale(simd, &m, &u, b, s, a); });
@@ -76,7 +79,7 @@ proptest! {
         });
         let signed: Vec<i64> = (0..N).map(|_| c.rng.random()).collect();
         same(&state, |simd, x| lift(simd, &m, &signed, &mut x[0]));
-        let auto = Automorphism::new(galois_element((seed % 1024) as u32, N), N);
+        let auto = Automorphism::new(galois_element((seed % 1024) as u32, 2 * N), N, RingType::Standard);
         same(&state, |simd, x| { let (a, b) = two(x); permute(simd, &auto.map, &auto.lanes, a, b); });
         same(&state, |simd, x| { let (a, b) = two(x); permute_add(simd, &m, &auto.map, &auto.lanes, a, b); });
     }
@@ -145,9 +148,9 @@ fn dot_products() {
 fn transforms() {
     for log_n in 8..=16 {
         for bits in [log_n + 9, 40, 50, 51, 61] {
-            let prime = PrimeChain::new(log_n, &[bits], &[]).unwrap().q[0];
+            let prime = PrimeChain::new(log_n + 1, &[bits], &[]).unwrap().q[0];
             let mut rng = ChaCha8Rng::seed_from_u64(u64::from(bits));
-            let tables = |simd| NttTables::new(prime, 1 << log_n, simd);
+            let tables = |simd| NttTables::new(prime, 1 << log_n, RingType::Standard, simd);
             for largest in [false, true] {
                 let x: Vec<u64> =
                     (0..1 << log_n).map(|_| if largest { prime - 1 } else { rng.random_range(0..prime) }).collect();

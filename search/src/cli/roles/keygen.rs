@@ -40,7 +40,7 @@ pub(crate) fn run(args: &KeygenArgs, output: Output) -> Outcome {
     secret.check()?;
     keys.check()?;
     let network = Network::load(&args.bundle, output)?;
-    let (client, server) = RnsBackend::keygen(&network.params, &network.program.rotations(), Seed::Entropy)?;
+    let (client, server) = RnsBackend::keygen(&network.params, &network.program.keys(), Seed::Entropy)?;
     let secret = secret.write(|out| client.write_secret_key(out))?;
     let keys = keys.write(|out| server.write_evaluation_keys(out))?;
     secret.publish()?;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &KeygenArgs, output: Output) -> Outcome {
         let _ = std::fs::remove_file(&args.out_secret);
         return Err(e);
     }
-    let (id, rotations) = (client.key_id().to_string(), server.rotations().count());
+    let (id, rotations) = (client.key_id().to_string(), server.key_plan().rotations.len());
     if output.json {
         let files = json!({ "secret": args.out_secret, "keys": args.out_keys });
         output.value(&json!({ "files": files, "key_id": id, "rotation_keys": rotations }))?;
