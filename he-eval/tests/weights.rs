@@ -134,8 +134,12 @@ fn a_file_of_something_else_is_refused() {
     other.insert(name, tensor);
     let identity = WeightIdentity::of(&case.params, &case.program, &case.graph, &other).unwrap();
     assert!(matches!(refused(identity), SerialError::Network));
-    let params = Case::new("N=2^11 Q=40,31,31,31,31,31 P=41 scale=2^30 insecure");
-    assert!(matches!(refused(params.identity()), SerialError::Parameters { .. }));
+    for params in [
+        "N=2^11 Q=40,31,31,31,31,31 P=41 scale=2^30 insecure",
+        "N=2^11 Q=40,30,30,30,30,30 P=41 scale=2^30 ring=conjugate-invariant insecure",
+    ] {
+        assert!(matches!(refused(Case::new(params).identity()), SerialError::Parameters { .. }), "{params}");
+    }
 }
 
 /// A whole file of encoded weights, and a place to damage it.

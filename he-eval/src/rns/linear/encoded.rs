@@ -174,17 +174,19 @@ mod tests {
 
     #[test]
     fn bytes_are_those_of_the_cost_model() {
-        let params: CkksParams = "N=2^11 Q=36,26,33 P=46 scale=2^26 insecure".parse().unwrap();
-        let (_, backend) =
-            RnsBackend::keygen(&params, &KeyPlan::up_to(params.max_level(), [1]), Seed::Fixed(0)).unwrap();
-        let plan = |babies: Vec<u32>| {
-            let term = |baby| Term { output: 0, giant: 0, input: 0, baby };
-            let terms = (0..babies.len() as u16).map(term).collect();
-            LinearPlan { inputs: 1, outputs: 1, babies: vec![babies], giants: vec![0], terms, folds: vec![] }
-        };
-        for (babies, extended) in [(vec![1], true), (vec![0], false)] {
-            let encoded = backend.encode_linear(&plan(babies), 2, 1e6, &|_, slots| slots.fill(0.5)).unwrap();
-            assert_eq!(encoded.bytes() as u64, params.diagonal_bytes(2, extended));
+        for ring in ["", " ring=conjugate-invariant"] {
+            let params: CkksParams = format!("N=2^11 Q=36,26,33 P=46 scale=2^26{ring} insecure").parse().unwrap();
+            let keys = KeyPlan::up_to(params.max_level(), [1]);
+            let (_, backend) = RnsBackend::keygen(&params, &keys, Seed::Fixed(0)).unwrap();
+            let plan = |babies: Vec<u32>| {
+                let term = |baby| Term { output: 0, giant: 0, input: 0, baby };
+                let terms = (0..babies.len() as u16).map(term).collect();
+                LinearPlan { inputs: 1, outputs: 1, babies: vec![babies], giants: vec![0], terms, folds: vec![] }
+            };
+            for (babies, extended) in [(vec![1], true), (vec![0], false)] {
+                let encoded = backend.encode_linear(&plan(babies), 2, 1e6, &|_, slots| slots.fill(0.5)).unwrap();
+                assert_eq!(encoded.bytes() as u64, params.diagonal_bytes(2, extended), "{params}");
+            }
         }
     }
 }
