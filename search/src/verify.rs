@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use striae_cost_model::{Bytes, Calibration, CkksParams, CostError, HeProgram, Lowerer, Plan, estimate};
+use striae_cost_model::{Bytes, Calibration, CkksParams, HeProgram, Plan, estimate};
 use striae_he_eval::{
     ClearBackend, HeError, Inference, RnsBackend, Seed as KeySeed, Session, SessionError, WeightSpace, reference,
 };
@@ -110,9 +110,6 @@ impl Verification {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The network cannot be lowered with the plan's parameters.
-    #[error(transparent)]
-    Cost(#[from] CostError),
     /// Keys, circuit or evaluation.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -183,7 +180,7 @@ fn verify_here(
     observer: &mut (dyn FnMut(usize) -> ControlFlow<()> + Send),
 ) -> Result<Verification, VerifyError> {
     let (params, graph) = (&input.plan.params, input.graph);
-    let program = Arc::new(Lowerer::new(calibration).lower(graph, params, &input.plan.options)?);
+    let program = Arc::new(input.plan.program.clone());
     let predicted = estimate(&program, params, calibration);
     let bound = error_bound(input, &program)?;
     let space = MemoryLimit::space(input.memory, &program, params).map_err(SessionError::He)?;
