@@ -11,9 +11,13 @@ mod encoded;
 mod giants;
 mod operands;
 mod run;
+mod sink;
+mod space;
+mod stored;
 mod terms;
 
 pub use encoded::RnsLinear;
+pub use space::WeightSpace;
 
 pub(crate) use encoded::encode_linear;
 pub(crate) use run::{Run, linear};

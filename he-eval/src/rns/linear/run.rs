@@ -94,6 +94,7 @@ impl<'a> Run<'a> {
         let terms = [false, true].map(|special| IndexedTerms::of_limb(self.checked, special));
         parallel::each_limb(stride, &mut data, |t, out| {
             let terms = &terms[usize::from(t > level)];
+            self.weights.limbs[t].prefetch();
             let mut operands = ctx.pool.take(terms.operand_words(ctx.n));
             self.make_operands(t, terms, &mut operands);
             terms.multiply(ctx, (level, t), &self.weights.limbs[t], &operands, out);
