@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use striae_cost_model::{LinearStep, StepKind};
 
-use crate::{HeBackend, HeError, RnsBackend};
+use crate::{HeBackend, HeError};
 
 use super::{Circuit, CircuitError, compile::EncodedStep};
 
@@ -82,11 +82,13 @@ impl<B: HeBackend> Circuit<B> {
             }
             (StepKind::Square { input, .. }, EncodedStep::Square { shift, .. }) => {
                 let operands = &values[input.index()];
-                let square = |(k, ct): (usize, &B::Ciphertext)| match shift {
-                    Some(shift) => backend.square(&backend.add_plain(ct, &shift[k])?),
-                    None => backend.square(ct),
-                };
-                operands.iter().enumerate().map(square).collect()
+                match shift {
+                    Some(shift) => {
+                        let shifted = operands.iter().zip(shift).map(|(ct, s)| backend.add_plain(ct, s));
+                        backend.square_all(&shifted.collect::<Result<Vec<_>, _>>()?)
+                    }
+                    None => backend.square_all(operands),
+                }
             }
             (StepKind::WindowSum { input, stages }, EncodedStep::WindowSum) => {
                 let sums = |ct: &B::Ciphertext| {
@@ -97,17 +99,6 @@ impl<B: HeBackend> Circuit<B> {
             // Compiling pairs every step with its own kind.
             _ => unreachable!("step {i} was compiled as another kind"),
         }
-    }
-}
-
-impl Circuit<RnsBackend> {
-    /// Bytes of all encoded diagonals.
-    pub(crate) fn weight_bytes(&self) -> usize {
-        let of_step = |step: &EncodedStep<RnsBackend>| match step {
-            EncodedStep::Linear { weights, .. } => weights.bytes(),
-            EncodedStep::Square { .. } | EncodedStep::WindowSum => 0,
-        };
-        self.steps.iter().map(of_step).sum()
     }
 }
 

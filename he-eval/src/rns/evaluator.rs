@@ -14,9 +14,10 @@ use super::client::RnsClient;
 use super::context::Context;
 use super::keys::{EvaluationKeys, RotationKey, SecretKey};
 use super::keyswitch::{Addend, Digits, ExtendedPair};
-use super::linear::{RnsLinear, encode_linear, linear};
+use super::linear::{RnsLinear, WeightSpace, encode_linear, linear};
 use super::serial::{Fingerprint, Identity, KeyId};
 use super::simd::{self, Simd};
+use super::square::square_all;
 use super::{parallel, sampling};
 
 /// Evaluation keys and everything derived from the parameters; no secret.
@@ -149,7 +150,17 @@ impl HeBackend for RnsBackend {
         plain_scale: f64,
         fill: &(dyn Fn(usize, &mut [f64]) + Sync),
     ) -> Result<RnsLinear, HeError> {
-        encode_linear(&self.ctx, plan, level, plain_scale, fill)
+        self.encode_linear_in(&mut WeightSpace::memory(), plan, (level, plain_scale), fill)
+    }
+
+    fn encode_linear_in(
+        &self,
+        space: &mut WeightSpace,
+        plan: &LinearPlan,
+        (level, plain_scale): (usize, f64),
+        fill: &(dyn Fn(usize, &mut [f64]) + Sync),
+    ) -> Result<RnsLinear, HeError> {
+        encode_linear(&self.ctx, space, plan, (level, plain_scale), fill)
     }
 
     fn linear(
@@ -163,25 +174,8 @@ impl HeBackend for RnsBackend {
         outputs.into_iter().map(|ct| plan.folds.iter().try_fold(ct, fold)).collect()
     }
 
-    fn square(&self, ct: &RnsCiphertext) -> Result<RnsCiphertext, HeError> {
-        let ctx = &*self.ctx;
-        let constants = &ctx.levels[ct.level];
-        let Some(division) = &constants.mod_down_rescale else {
-            return Err(HeError::LevelExhausted { op: "square" });
-        };
-        let key = self.keys.relinearisation(ct.level)?;
-        self.tally.count(|c| c.squares += 1);
-        let [mut c0, mut c1] = ct.parts.clone();
-        let mut c2 = ctx.pool.take(c0.len());
-        let n = ctx.n;
-        square_limbs(ctx, &mut c0, &mut c1, &mut c2);
-        let digits = Digits::new(ctx, ct.level, Limbs::contiguous(&c2, n));
-        let mut acc = ExtendedPair::zero(ctx, ct.level);
-        acc.add_switched(ctx, &digits, key);
-        acc.add_times_p(ctx, 0, Limbs::contiguous(&c0, n));
-        acc.add_times_p(ctx, 1, Limbs::contiguous(&c1, n));
-        let parts = acc.parts.each_ref().map(|part| division.divide(ctx, Limbs::contiguous(part, n)));
-        Ok(RnsCiphertext { parts, level: ct.level - 1, scale: ct.scale * ct.scale / self.modulus(ct.level) })
+    fn square_all(&self, cts: &[RnsCiphertext]) -> Result<Vec<RnsCiphertext>, HeError> {
+        square_all(self, cts)
     }
 
     fn rotate(&self, ct: &RnsCiphertext, rotation: u32) -> Result<RnsCiphertext, HeError> {
@@ -237,17 +231,4 @@ impl HeBackend for RnsBackend {
     fn reset_counts(&self) {
         self.tally.count(|c| *c = OpCounts::default());
     }
-}
-
-/// (c0, c1, c2) <- (c0^2, 2 c0 c1, c1^2).
-fn square_limbs(ctx: &Context, c0: &mut [u64], c1: &mut [u64], c2: &mut [u64]) {
-    let mut limbs: Vec<[&mut [u64]; 3]> = c0
-        .chunks_exact_mut(ctx.n)
-        .zip(c1.chunks_exact_mut(ctx.n))
-        .zip(c2.chunks_exact_mut(ctx.n))
-        .map(|((a, b), c)| [a, b, c])
-        .collect();
-    parallel::each(&mut limbs, |t, [c0, c1, c2]| {
-        simd::square(ctx.simd, &ctx.tables[t].modulus, c0, c1, c2);
-    });
 }

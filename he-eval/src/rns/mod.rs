@@ -15,6 +15,7 @@ mod evaluator;
 mod keys;
 mod keyswitch;
 mod linear;
+mod mapped;
 mod modulus;
 mod ntt;
 mod parallel;
@@ -24,11 +25,12 @@ mod probe;
 mod sampling;
 pub(crate) mod serial;
 mod simd;
+mod square;
 
-pub use ciphertext::{RnsCiphertext, RnsPlain};
+pub use ciphertext::{FreshCiphertext, RnsCiphertext, RnsPlain};
 pub use client::{RnsClient, RnsEncryptor};
 pub use evaluator::RnsBackend;
-pub use linear::RnsLinear;
+pub use linear::{RnsLinear, WeightSpace};
 pub use sampling::Seed;
 pub use simd::Simd;
 

@@ -3,6 +3,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use zeroize::Zeroize;
+
 /// Buffers kept for reuse; beyond this they are freed.
 const KEEP: usize = 256;
 
@@ -56,6 +58,13 @@ impl Poly {
     }
 }
 
+/// For those that hold a message: it stays in a buffer that goes back to its pool otherwise.
+impl Zeroize for Poly {
+    fn zeroize(&mut self) {
+        self.data.as_mut_slice().zeroize();
+    }
+}
+
 impl Clone for Poly {
     fn clone(&self) -> Self {
         let mut copy = self.pool.take(self.data.len());
@@ -97,5 +106,16 @@ mod tests {
         let mut copy = second.clone();
         copy[0] = second[0] + 1;
         assert_ne!(copy[0], second[0]);
+    }
+
+    #[test]
+    fn messages_do_not_come_back() {
+        let pool = Arc::new(Pool::default());
+        let fill = |mut message: Poly| message.fill(7);
+        fill(pool.take(1000));
+        assert_eq!(pool.take(1000)[..], [7; 1000]);
+        let wiped = zeroize::Zeroizing::new(pool.take(1000));
+        drop(wiped);
+        assert_eq!(pool.take(1000)[..], [0; 1000]);
     }
 }

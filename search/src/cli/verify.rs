@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
-use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Security};
+use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Recipe, Security};
 use striae_reports::format::percent;
 use striae_reports::table::{headline, layers, precision, predictions};
 use striae_reports::view::{NetworkView, PredictionView};
 use striae_search::run::{load_data, picks_of, record_verification};
-use striae_search::verify::{Verification, VerifyInput, verify};
+use striae_search::verify::{MemoryLimit, Verification, VerifyInput, verify};
 use striae_search::view;
 use striae_spaces::{TypedGraph, WeightStore};
 use striae_train::{Dataset, SeedTree, load};
@@ -22,6 +22,7 @@ use super::exit::Exit;
 use super::export::load_pick;
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupt;
+use super::memory::MemoryArgs;
 use super::output::Output;
 use super::progress::Progress;
 use super::search::{check_line, is_study};
@@ -48,6 +49,8 @@ pub(crate) struct VerifyArgs {
     images: u32,
     #[command(flatten)]
     calibration: CalibrationArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 /// A network to check.
@@ -58,6 +61,8 @@ struct Subject {
     graph: TypedGraph,
     weights: WeightStore,
     params: CkksParams,
+    /// How a bundle is lowered; a study's networks are planned anew.
+    lowering: Option<Recipe>,
     accuracy: (Option<f64>, Option<f64>),
 }
 
@@ -75,12 +80,14 @@ pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome 
     let interrupt = Interrupt::listen()?;
     let count = (args.images as usize).min(test.len());
     let images: Vec<(Vec<f32>, u8)> = (0..count).map(|i| (test.image(i), test.labels()[i])).collect();
+    let limit = args.memory.limit();
     let (mut views, mut all) = (Vec::new(), Vec::new());
     for subject in &subjects {
         if subject.params.security() == Security::Insecure {
             output.warn(format_args!("{}: INSECURE parameters, below 128 bits of security", subject.label));
         }
-        let (view, found) = check(subject, &images, &chosen.calibration, threads, &interrupt, output)?;
+        let (view, found) =
+            check(subject, &images, &chosen.calibration, (threads, limit.as_ref()), &interrupt, output)?;
         output.note(format_args!("{}: {}", subject.label, check_line(&found)));
         if let Some(share) = found.coarse() {
             let (label, share) = (&subject.label, percent(share, 1));
@@ -129,6 +136,7 @@ fn of_study(files: &StudyFiles) -> Result<(Vec<Subject>, Dataset), Failure> {
             graph,
             weights,
             params,
+            lowering: None,
             accuracy,
         })
     };
@@ -138,27 +146,33 @@ fn of_study(files: &StudyFiles) -> Result<(Vec<Subject>, Dataset), Failure> {
 
 fn of_bundle(args: &VerifyArgs) -> Result<(Vec<Subject>, Dataset), Failure> {
     let Bundle { manifest, graph, weights } = Bundle::load(&args.target)?;
-    let params = manifest.parameters.parse::<CkksParams>().map_err(|e| Failure::from(e).in_file(&args.target))?;
+    let in_bundle = |e: Failure| e.in_file(&args.target);
+    let params = manifest.parameters.parse::<CkksParams>().map_err(|e| in_bundle(e.into()))?;
+    manifest.lower(&graph, &params).map_err(|e| in_bundle(e.into()))?;
     let seed = SeedTree::new(manifest.data_seed);
     let test = load(manifest.dataset, args.data_dir.as_deref(), VALIDATION, &seed)?.test;
     let label = format!("{} trial {}", manifest.study, manifest.trial);
-    Ok((vec![Subject { label, trial: None, graph, weights, params, accuracy: (None, None) }], test))
+    let (lowering, accuracy) = (Some(manifest.lowering), (None, None));
+    Ok((vec![Subject { label, trial: None, graph, weights, params, lowering, accuracy }], test))
 }
 
 fn check(
     subject: &Subject,
     images: &[(Vec<f32>, u8)],
     calibration: &Calibration,
-    threads: usize,
+    (threads, memory): (usize, Option<&MemoryLimit>),
     interrupt: &Interrupt,
     output: Output,
 ) -> Result<(NetworkView, Verification), Failure> {
-    let Subject { label, graph, weights, params, accuracy, .. } = subject;
+    let Subject { label, graph, weights, params, lowering, accuracy, .. } = subject;
     let options = PlanOptions { params: Some(params.clone()), ..PlanOptions::default() };
-    let plan: Plan = Lowerer::new(calibration).plan(graph, &options)?;
+    let plan: Plan = match lowering {
+        Some(recipe) => recipe.plan(graph, params, calibration)?,
+        None => Lowerer::new(calibration).plan(graph, &options)?,
+    };
     let mut progress = Progress::new(output, images.len() as u64);
     let started = Instant::now();
-    let input = VerifyInput { plan: &plan, graph, weights, images, threads };
+    let input = VerifyInput { plan: &plan, graph, weights, images, threads, memory };
     let found = verify(&input, calibration, &mut |done| {
         let left = started.elapsed().mul_f64((images.len() - done) as f64 / done.max(1) as f64);
         progress.set(done as u64, Some(left), format_args!("{label}: {done} of {} images", images.len()));

@@ -70,6 +70,9 @@ pub enum SerialError {
         /// How much.
         extra: u64,
     },
+    /// Weights of another network, other weights, or lowered otherwise.
+    #[error("network: the weights are of another network, or encoded for another program")]
+    Network,
     /// Damaged.
     #[error("checksum: does not match, the file is damaged")]
     Checksum,
@@ -95,9 +98,11 @@ pub enum SerialError {
         /// What may stand there.
         expected: String,
     },
-    /// Ciphertexts of something else: another network, or a result where an image is expected.
-    #[error("{field}: the ciphertexts are of {found}, expected {expected}")]
+    /// Made for something else: another network, or a result where an image is expected.
+    #[error("{field}: the {what} are of {found}, expected {expected}")]
     Label {
+        /// Evaluation keys or ciphertexts.
+        what: &'static str,
         /// Field.
         field: &'static str,
         /// What they are of.

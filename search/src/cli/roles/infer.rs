@@ -5,13 +5,16 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
-use striae_he_eval::{CiphertextGroup, Circuit, Content, FileKind, RnsBackend};
+use striae_he_eval::{CiphertextGroup, Circuit, Content, FileKind, RnsBackend, WeightIdentity, WeightSpace};
+use striae_search::verify::MemoryLimit;
+use striae_spaces::WeightStore;
 
-use super::files::{Target, read, refuse_secret};
+use super::files::{Target, read, refusal, refuse_secret};
 use super::network::Network;
 use crate::cli::bundle::Bundle;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::memory::MemoryArgs;
 use crate::cli::output::Output;
 
 #[derive(Args, Debug)]
@@ -28,6 +31,11 @@ pub(crate) struct InferArgs {
     /// Encrypted result to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// File of encoded weights: made if it does not exist, read instead of encoding if it does
+    #[arg(long, value_name = "FILE", conflicts_with = "memory")]
+    weights: Option<PathBuf>,
+    #[command(flatten)]
+    memory: MemoryArgs,
     /// Replace an existing file of ciphertexts
     #[arg(long)]
     force: bool,
@@ -41,12 +49,13 @@ pub(crate) fn run(args: &InferArgs, output: Output) -> Outcome {
     target.check()?;
     let Bundle { manifest, graph, weights } = Bundle::load(&args.bundle)?;
     let network = Network::lower(manifest, graph, output).map_err(|e| e.in_file(&args.bundle))?;
-    let backend = read(&args.keys, |file, len| RnsBackend::read_evaluation_keys(&network.params, file, len))?;
-    check_keys(args, &network, &backend)?;
+    let Network { params, circuit, .. } = &network;
+    let backend = read(&args.keys, |file, len| RnsBackend::read_evaluation_keys(params, circuit, file, len))?;
     let label = network.label(Content::Image);
     let input = read(&args.input, |file, len| backend.read_ciphertexts(&label, file, len))?.ciphertexts;
     network.check(Content::Image, &input, &args.input)?;
-    let circuit = Circuit::compile(&backend, network.program.clone(), &network.graph, &weights)?;
+    let space = space(args, &network, &weights)?;
+    let circuit = Circuit::compile_in(space, &backend, network.program.clone(), &network.graph, &weights)?;
     check_scale(args, &input, circuit.input_scale())?;
     let start = Instant::now();
     let (ciphertexts, _) = circuit.run(&backend, input)?;
@@ -62,17 +71,13 @@ pub(crate) fn run(args: &InferArgs, output: Output) -> Outcome {
     Ok(Exit::Success)
 }
 
-/// The evaluation would find a missing key too, but late and without the file's name.
-fn check_keys(args: &InferArgs, network: &Network, backend: &RnsBackend) -> Result<(), Failure> {
-    let (there, needed) = (backend.key_plan(), network.program.keys());
-    let serves = |(rotation, level): &(u32, usize)| there.rotations.iter().any(|(r, l)| r == rotation && l >= level);
-    let missing = match needed.rotations.iter().find(|need| !serves(need)) {
-        Some((rotation, level)) => format!("rotation: the key of {rotation} is missing or too small for level {level}"),
-        None if there.square < needed.square => "relinearisation key: missing or too small".to_owned(),
-        None => return Ok(()),
+/// Where the encoded weights are or go.
+fn space(args: &InferArgs, network: &Network, weights: &WeightStore) -> Result<WeightSpace, Failure> {
+    let Some(path) = &args.weights else {
+        return Ok(MemoryLimit::space(args.memory.limit().as_ref(), &network.program, &network.params)?);
     };
-    let message = format!("{}: {missing}", args.keys.display());
-    Err(Failure::bad_input(message, "make keys for this bundle with this version of striae: `striae keygen`"))
+    let identity = WeightIdentity::of(&network.params, &network.program, &network.graph, weights)?;
+    WeightSpace::file(path, identity).map_err(|e| refusal(path, &e))
 }
 
 /// A result at another scale would be read as other values.
