@@ -61,7 +61,8 @@ impl Recipe {
         let mut layers = Layers::default();
         let draft = Draft::new(&mut layers, graph, &staged, slots, &self.options(), &self.strategies)?;
         // Nothing is left to choose, so no times are needed.
-        let times = Times { special: params.log_p().len(), levels: &vec![OpTimes::default(); levels + 1] };
+        let times =
+            Times { ring: params.ring(), special: params.log_p().len(), levels: &vec![OpTimes::default(); levels + 1] };
         Ok(draft.program(&mut layers, &times).0)
     }
 }
