@@ -48,7 +48,7 @@ fn foreign_records_are_refused() {
     let (graph, plan) = plan("strianet-mnist", StrategyChoice::Cheapest);
     let with = |strategies: Vec<Strategy>| Recipe { strategies, ..plan.recipe() }.lower(&graph, &plan.params);
     let mut strategies = plan.recipe().strategies;
-    for babies in [0, 1 << 13, 1 << 32] {
+    for babies in [0, plan.params.slots() + 1, 1 << 32] {
         strategies[0] = Strategy::BabyGiant { babies };
         assert!(matches!(with(strategies.clone()), Err(CostError::Recipe { .. })), "{babies} babies");
     }
