@@ -104,6 +104,12 @@ pub enum CostError {
         /// Largest ring degree tried.
         max_log_n: u32,
     },
+    /// A recorded lowering that is not of this network.
+    #[error("the recorded lowering {why}")]
+    Recipe {
+        /// What does not fit.
+        why: String,
+    },
     /// More levels than the given parameters offer.
     #[error("the network needs {levels} levels, the parameters offer {available}")]
     NotEnoughLevels {

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::{Bytes, Calibration, CkksParams, HeProgram, OpCounts, Seconds, StepKind, calibration::OpTimes};
 
+/// Bytes of the seed that stands for a polynomial of a fresh ciphertext.
+const MASK_SEED: u64 = 32;
 /// Relative half-width an interval has at least: the spread of repeated runs on a quiet machine.
 const LEAST_SPREAD: f64 = 0.05;
 
@@ -82,8 +84,9 @@ pub(crate) fn estimate_counted(
     let spread = spread.max(LEAST_SPREAD);
     let interval = (Seconds(latency.0 * (1.0 - spread).max(0.0)), Seconds(latency.0 * (1.0 + spread)));
     let (first, last) = (&program.values[0], program.result());
-    let upload = Bytes(first.layout.ciphertexts() as u64 * params.ciphertext_bytes(first.level));
-    let download = Bytes(last.layout.ciphertexts() as u64 * params.ciphertext_bytes(last.level));
+    // One polynomial of a fresh ciphertext comes from a seed.
+    let upload = Bytes(first.layout.ciphertexts() as u64 * (params.filed_poly_bytes(first.level) + MASK_SEED));
+    let download = Bytes(last.layout.ciphertexts() as u64 * 2 * params.filed_poly_bytes(last.level));
     let memory = memory(program, counts, params);
     Estimate { latency, interval, calibrated: !params.has_wide_primes(), steps, memory, upload, download }
 }

@@ -172,6 +172,13 @@ impl CkksParams {
         2 * (level as u64 + 1) * (8u64 << self.literal.log_n)
     }
 
+    /// Bytes of one polynomial at `level` in a file, where a residue takes as many whole bytes as its prime. A prime just
+    /// above a power of 256 takes one byte more.
+    pub fn filed_poly_bytes(&self, level: usize) -> u64 {
+        let per_coefficient: u32 = self.literal.log_q[..=level].iter().map(|bits| bits.div_ceil(8)).sum();
+        u64::from(per_coefficient) << self.literal.log_n
+    }
+
     /// Bytes of one encoded diagonal at `level`, over the limbs of Q and, if `extended`, of P. One word for each slot: in the
     /// standard ring the vectors are real, so half of the transformed polynomial repeats the other half and only one is
     /// kept. Each word has the whole bytes its prime needs.

@@ -13,7 +13,8 @@ pub use circuit::{ActivationBounds, Circuit, CircuitError, StepTime, pack, refer
 pub use error::HeError;
 pub use noise::ErrorEstimate;
 pub use rns::serial::{
-    CiphertextGroup, Content, FileKind, Fingerprint, GroupLabel, KeyId, SerialError, read_params, write_params,
+    CiphertextGroup, CircuitHash, Content, FileKind, Fingerprint, GroupLabel, KeyId, SerialError, read_params,
+    write_params,
 };
-pub use rns::{RnsBackend, RnsCiphertext, RnsClient, RnsEncryptor, RnsLinear, RnsPlain, Seed, Simd};
+pub use rns::{FreshCiphertext, RnsBackend, RnsCiphertext, RnsClient, RnsEncryptor, RnsLinear, RnsPlain, Seed, Simd};
 pub use session::{Expected, Inference, Session, SessionError, SetupTime};

@@ -6,13 +6,16 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use striae_cost_model::{CkksParams, KeyPlan};
 use striae_he_eval::{
-    CiphertextGroup, Content, FileKind, GroupLabel, HeBackend, HeClient, RnsBackend, RnsClient, Seed, SerialError,
-    read_params, write_params,
+    CiphertextGroup, CircuitHash, Content, FileKind, GroupLabel, HeBackend, HeClient, RnsBackend, RnsClient, Seed,
+    SerialError, read_params, write_params,
 };
 
 const PARAMS: &str = "N=2^11 Q=40,30,30 P=41 scale=2^30 insecure";
 const SCALE: f64 = (1 << 30) as f64;
-const LABEL: GroupLabel = GroupLabel { circuit: [7; 32], content: Content::Image };
+const CIRCUIT: CircuitHash = [7; 32];
+const LABEL: GroupLabel = GroupLabel { circuit: CIRCUIT, content: Content::Image };
+/// Bytes of a polynomial at the two levels of the test's ciphertexts.
+const FRESH: [usize; 2] = [2048 * (5 + 4 + 4), 2048 * (5 + 4)];
 /// Bytes of header and checksum.
 const HEADER: usize = 64;
 const CHECKSUM: usize = 32;
@@ -41,13 +44,12 @@ impl Files {
     fn new(seed: u64) -> Self {
         let params: CkksParams = PARAMS.parse().unwrap();
         let (client, server) = RnsBackend::keygen(&params, &key_plan(), Seed::Fixed(seed)).unwrap();
-        let ciphertexts = (0..2).map(|i| client.encrypt(&values(i), 2 - i, SCALE).unwrap()).collect();
-        let group = CiphertextGroup { label: LABEL, ciphertexts };
+        let fresh: Vec<_> = (0..2).map(|i| client.encrypt_fresh(&values(i), 2 - i, SCALE).unwrap()).collect();
         Self {
             parameters: written(|out| write_params(&params, out)),
             secret: written(|out| client.write_secret_key(out)),
-            keys: written(|out| server.write_evaluation_keys(out)),
-            ciphertexts: written(|out| client.write_ciphertexts(&group, out)),
+            keys: written(|out| server.write_evaluation_keys(&CIRCUIT, out)),
+            ciphertexts: written(|out| client.write_fresh(&LABEL, &fresh, out)),
             params,
         }
     }
@@ -94,7 +96,7 @@ fn read_secret(params: &CkksParams, bytes: &[u8]) -> Result<RnsClient, SerialErr
 }
 
 fn read_keys(params: &CkksParams, bytes: &[u8]) -> Result<RnsBackend, SerialError> {
-    RnsBackend::read_evaluation_keys(params, &mut &*bytes, bytes.len() as u64)
+    RnsBackend::read_evaluation_keys(params, &CIRCUIT, &mut &*bytes, bytes.len() as u64)
 }
 
 fn read_group(server: &RnsBackend, bytes: &[u8]) -> Result<CiphertextGroup, SerialError> {
@@ -131,9 +133,13 @@ fn written_is_read_back() {
     assert_eq!(client.key_id(), server.key_id());
     assert_eq!(server.key_plan(), key_plan());
     assert_eq!(written(|out| client.write_secret_key(out)), files.secret);
-    assert_eq!(written(|out| server.write_evaluation_keys(out)), files.keys);
+    assert_eq!(written(|out| server.write_evaluation_keys(&CIRCUIT, out)), files.keys);
     let group = read_group(&server, &files.ciphertexts).unwrap();
-    assert_eq!(written(|out| server.write_ciphertexts(&group, out)), files.ciphertexts);
+    // Once with the seed of c1 and once with c1 itself, the same ciphertexts.
+    let whole = written(|out| server.write_ciphertexts(&group, out));
+    assert_eq!(whole.len() - files.ciphertexts.len(), FRESH[0] + FRESH[1] - 2 * 32);
+    let again = read_group(&server, &whole).unwrap();
+    assert_eq!(written(|out| server.write_ciphertexts(&again, out)), whole);
     for (i, ct) in group.ciphertexts.iter().enumerate() {
         assert_eq!((server.level(ct), server.scale(ct)), (2 - i, SCALE));
         close(&client.decrypt(ct).unwrap(), &values(i), 1e-4);
@@ -193,7 +199,7 @@ fn headers_are_checked() {
         };
         refused(with(0, b'X'), "magic");
         refused(with(6, 99), "kind: 99 is unknown");
-        refused(with(7, 2), "version: is 2, this version of Striae reads 1");
+        refused(with(7, 1), "version: is 1, this version of Striae reads 2");
         refused(with(HEADER - 1, 255), "payload: truncated");
         refused(files.read(kind, &[]), "header: truncated");
         refused(files.read(kind, &file[..file.len() - 1]), "payload: truncated");
@@ -234,14 +240,15 @@ fn values_are_checked() {
     let secret = |at, with: &[u8]| read_secret(&FILES.params, &patched(&FILES.secret, at, with));
     refused(secret(2047, &[3]), "secret key: is not ternary");
     let keys = |at, with: &[u8]| read_keys(&FILES.params, &patched(&FILES.keys, at, with));
-    // The count comes first. A key is its rotation, its level, its seed, and 5, 4 (or 5), 4 (or 5) and 6 bytes for each
+    // The network and the count come first. A key is its rotation, its level, its seed, and 5, 4 (or 5), 4 (or 5) and 6 bytes for each
     // coefficient of each of three digits; the second serves one level less, and has two digits without the third prime.
-    refused(keys(0, &u32::MAX.to_le_bytes()), "rotation: truncated");
-    refused(keys(0, &1u32.to_le_bytes()), "payload: has");
-    refused(keys(8, &3u32.to_le_bytes()), "level of a key: is 3, expected at most 2");
-    refused(keys(4 + 8 + 32, &[255; 5]), "relinearisation key: residue 0 is 1099511627775, not below its prime");
+    refused(keys(0, &[8]), "network: the evaluation keys are of network 0807");
+    refused(keys(32, &u32::MAX.to_le_bytes()), "rotation: truncated");
+    refused(keys(32, &1u32.to_le_bytes()), "payload: has");
+    refused(keys(40, &3u32.to_le_bytes()), "level of a key: is 3, expected at most 2");
+    refused(keys(36 + 8 + 32, &[255; 5]), "relinearisation key: residue 0 is 1099511627775, not below its prime");
     let second = 8 + 32 + 2 * 2048 * (5 + 4 + 6);
-    let second_at = 4 + (FILES.keys.len() - HEADER - CHECKSUM - 4 - second) / 2;
+    let second_at = 36 + (FILES.keys.len() - HEADER - CHECKSUM - 36 - second) / 2;
     refused(keys(second_at, &0u32.to_le_bytes()), "rotation: is 0");
     refused(keys(second_at, &1024u32.to_le_bytes()), "rotation: is 1024, expected ascending rotations in 0..1024");
     refused(keys(second_at, &5u32.to_le_bytes()), "rotation: is 5");
@@ -249,12 +256,14 @@ fn values_are_checked() {
     refused(group(0, &[8]), "network: the ciphertexts are of network 0807");
     refused(group(32, &[2]), "content: the ciphertexts are of a result, expected an image");
     refused(group(32, &[0]), "content: is 0");
-    refused(group(33, &u32::MAX.to_le_bytes()), "level: truncated");
-    refused(group(37, &3u32.to_le_bytes()), "level: is 3, expected at most 2");
+    refused(group(33, &u32::MAX.to_le_bytes()), "form: truncated");
+    refused(group(37, &[2]), "form: is 2, expected 0 (whole) or 1 (seeded)");
+    refused(group(37, &[0]), "ciphertext: truncated");
+    refused(group(38, &3u32.to_le_bytes()), "level: is 3, expected at most 2");
     for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
-        refused(group(41, &bad.to_le_bytes()), "scale: is");
+        refused(group(42, &bad.to_le_bytes()), "scale: is");
     }
-    refused(group(49, &[255; 5]), "ciphertext: residue 0");
+    refused(group(50, &[255; 5]), "ciphertext: residue 0");
 }
 
 fn kind() -> impl Strategy<Value = FileKind> {

@@ -1,6 +1,7 @@
 //! Search, evaluation and the striae command line.
 
 pub mod assess;
+pub mod bundle;
 pub mod candidate;
 pub mod counterpart;
 pub mod pareto;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use striae_cost_model::{Calibration, CostError, HeProgram, Lowerer, Plan, estimate};
+use striae_cost_model::{Calibration, HeProgram, Plan, estimate};
 use striae_he_eval::{ClearBackend, Inference, RnsBackend, Seed as KeySeed, Session, SessionError, reference};
 use striae_spaces::{TypedGraph, WeightError, WeightStore};
 use thiserror::Error;
@@ -107,9 +107,6 @@ impl Verification {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The network cannot be lowered with the plan's parameters.
-    #[error(transparent)]
-    Cost(#[from] CostError),
     /// Keys, circuit or evaluation.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -161,7 +158,7 @@ fn verify_here(
     observer: &mut (dyn FnMut(usize) -> ControlFlow<()> + Send),
 ) -> Result<Verification, VerifyError> {
     let (params, graph) = (&input.plan.params, input.graph);
-    let program = Arc::new(Lowerer::new(calibration).lower(graph, params, &input.plan.options)?);
+    let program = Arc::new(input.plan.program.clone());
     let predicted = estimate(&program, params, calibration);
     let bound = error_bound(input, &program)?;
     let session: Session<RnsBackend> =

@@ -6,6 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use serde_json::json;
+use striae_cost_model::{Calibration, Lowerer, PlanOptions};
+use striae_search::bundle::Manifest;
 use striae_search::storage::Store;
 use striae_spaces::{Tensor, TypedGraph, WeightStore, param_specs};
 use tempfile::TempDir;
@@ -275,10 +278,15 @@ fn bundle(at: &Path) -> WeightStore {
     }
     write(at, "bundle/architecture.json", graph.to_json());
     weights.save(&at.join("bundle/weights.safetensors")).expect("written");
-    let manifest = r#"{"format": 1, "study": "s", "trial": 0, "trained_arch_id": "0123456789abcdef", "dataset": "glyphs",
-        "data_seed": 1, "normalisation": {"mean": [0.1], "std": [0.3]}, "insecure": false, "created": "",
-        "parameters": "N=2^13 Q=45,35,35,35 P=46 scale=2^35"}"#;
-    write(at, "bundle/bundle.json", manifest);
+    let parameters = "N=2^13 Q=45,35,35,35 P=46 scale=2^35";
+    let options = PlanOptions { params: Some(parameters.parse().expect("parameters")), ..PlanOptions::default() };
+    let plan = Lowerer::new(&Calibration::generic()).plan(&graph, &options).expect("planned");
+    let manifest = json!({
+        "format": 2, "study": "s", "trial": 0, "trained_arch_id": "0123456789abcdef", "dataset": "glyphs", "data_seed": 1,
+        "normalisation": {"mean": [0.1], "std": [0.3]}, "parameters": parameters, "insecure": false,
+        "lowering": plan.recipe(), "calibration": "", "program": Manifest::fingerprint(&plan.program), "created": "",
+    });
+    write(at, "bundle/bundle.json", manifest.to_string());
     weights
 }
 
@@ -303,7 +311,7 @@ fn malformed_bundles() {
     refused(at, &["verify", "bundle"], &["weights.safetensors", "n4.bias holds NaN"]);
     bundle(at);
     let manifest = fs::read_to_string(at.join("bundle/bundle.json")).expect("readable");
-    write(at, "bundle/bundle.json", manifest.replace("\"format\": 1", "\"format\": 7"));
+    write(at, "bundle/bundle.json", manifest.replace("\"format\":2", "\"format\":7"));
     refused(at, &["verify", "bundle"], &["bundle/bundle.json", "format: is 7"]);
     write(at, "bundle/bundle.json", manifest.replace("45,35,35,35", "45,35,35,35,45,45"));
     refused(at, &["verify", "bundle"], &["bundle", "128-bit security"]);

@@ -149,8 +149,13 @@ impl WeightStore {
     /// Reads a safetensors file of f32 tensors.
     pub fn load(path: &Path) -> Result<Self, WeightError> {
         let bytes = fs_err::read(path).map_err(|source| WeightError::Io { path: path.to_owned(), source })?;
+        Self::from_safetensors(&bytes, path)
+    }
+
+    /// Reads the contents of a safetensors file; `path` is where they came from, for messages.
+    pub fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Self, WeightError> {
         let format = |source| WeightError::Format { path: path.to_owned(), source };
-        let file = SafeTensors::deserialize(&bytes).map_err(format)?;
+        let file = SafeTensors::deserialize(bytes).map_err(format)?;
         let mut store = Self::default();
         for (name, view) in file.tensors() {
             if view.dtype() != Dtype::F32 {

@@ -172,10 +172,14 @@ impl Calibration {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, CalibrationError> {
         let io = |source| CalibrationError::Io { path: path.to_owned(), source };
-        let text = fs_err::read_to_string(path).map_err(io)?;
+        Self::from_toml(&fs_err::read_to_string(path).map_err(io)?, path)
+    }
+
+    /// Reads the text of a file; `path` is where it came from, for messages.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self, CalibrationError> {
         let format = |reason: String| CalibrationError::Format { path: path.to_owned(), reason };
         let parse = |e: toml::de::Error| format(e.message().replace('\n', " "));
-        let table: toml::Table = toml::from_str(&text).map_err(parse)?;
+        let table: toml::Table = toml::from_str(text).map_err(parse)?;
         // The version first: a newer format may have fields that this one does not know.
         match table.get("version").and_then(toml::Value::as_integer) {
             Some(found) if found != i64::from(FORMAT_VERSION) => {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use striae_spaces::{AvgPool, Node, NodeId, Op, Shape, TypedGraph};
 
 use crate::{
-    CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, Value, ValueId,
+    CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, Strategy, StrategyChoice, Value,
+    ValueId,
     packing::{Grid, Layout, MapLayout, VectorLayout},
     program::{square_counts, window_counts},
 };
@@ -41,6 +42,11 @@ impl Staged {
         Ok(Self { stages, depths })
     }
 
+    /// Stages that become linear steps.
+    pub(super) fn linear_steps(&self) -> usize {
+        self.stages.iter().filter(|stage| matches!(stage, Stage::Linear { .. })).count()
+    }
+
     /// Levels of the whole network.
     pub(crate) fn depth(&self) -> usize {
         self.depths.last().copied().unwrap_or(0)
@@ -63,16 +69,18 @@ enum Part {
 }
 
 impl<'s> Draft<'s> {
-    /// Lays out `graph`, whose stages are `staged`.
+    /// Lays out `graph`, whose stages are `staged`. The strategies of the first linear steps are those `recorded`; the
+    /// others are as `options` say.
     pub(super) fn new(
         layers: &mut Layers,
         graph: &TypedGraph,
         staged: &'s Staged,
         slots: usize,
         options: &LowerOptions,
+        recorded: &[Strategy],
     ) -> Result<Self, CostError> {
         let input = layers.intern(input_layout(graph, slots, options)?);
-        let mut drafter = Drafter { layers, graph, slots, options, layouts: vec![input] };
+        let mut drafter = Drafter { layers, graph, slots, options, recorded: recorded.iter(), layouts: vec![input] };
         let mut parts = Vec::with_capacity(staged.stages.len());
         for stage in &staged.stages {
             let (part, layout) = drafter.stage(stage)?;
@@ -146,6 +154,7 @@ struct Drafter<'a> {
     graph: &'a TypedGraph,
     slots: usize,
     options: &'a LowerOptions,
+    recorded: std::slice::Iter<'a, Strategy>,
     layouts: Vec<LayoutId>,
 }
 
@@ -195,7 +204,8 @@ impl Drafter<'_> {
             let layout = self.layouts[source.input.index()];
             operators.push((operand, layout, self.operator(source, self.layers.layout(layout), node)));
         }
-        let LowerOptions { merge, strategy, .. } = *self.options;
+        let merge = self.options.merge;
+        let strategy = self.recorded.next().map_or(self.options.strategy, |s| StrategyChoice::Always(*s));
         let key = LayerKey { slots: self.slots, shape: self.graph.shape(node), merge, strategy, operators };
         let layer = self.layers.layer(key, node)?;
         let output = layer.output;

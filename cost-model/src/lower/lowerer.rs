@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use striae_spaces::TypedGraph;
 
 use crate::{
@@ -18,7 +19,8 @@ use super::{
 };
 
 /// How the client packs the image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InputPacking {
     /// One ciphertext for each channel, the channel in all its blocks: the first layer needs no external rotation.
     #[default]
@@ -104,7 +106,7 @@ impl<'a> Lowerer<'a> {
         slots: usize,
         options: &LowerOptions,
     ) -> Result<Draft<'s>, CostError> {
-        Draft::new(&mut self.layers, graph, staged, slots, options)
+        Draft::new(&mut self.layers, graph, staged, slots, options, &[])
     }
 
     /// Seconds of a draft under `params`.

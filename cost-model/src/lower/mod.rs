@@ -11,10 +11,12 @@ mod draft;
 mod hash;
 mod layers;
 mod lowerer;
+mod recipe;
 pub mod stages;
 mod step_links;
 mod strategy;
 
 pub(crate) use draft::{Draft, Staged};
 pub use lowerer::{InputPacking, LowerOptions, Lowerer};
+pub use recipe::Recipe;
 pub use strategy::StrategyChoice;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::HeError;
 
 use super::basis::Limbs;
@@ -44,6 +46,22 @@ impl RnsCiphertext {
     }
 }
 
+/// A ciphertext as its encryption left it: c1 is uniform and comes from a public seed, which travels in its place.
+#[derive(Clone, Debug)]
+pub struct FreshCiphertext {
+    /// The ciphertext.
+    pub(crate) ciphertext: RnsCiphertext,
+    /// Nothing but c1 is drawn from it.
+    pub(crate) mask_seed: [u8; 32],
+}
+
+impl FreshCiphertext {
+    /// The ciphertext, for whoever computes with it.
+    pub fn into_ciphertext(self) -> RnsCiphertext {
+        self.ciphertext
+    }
+}
+
 /// A vector encoded to be added to ciphertexts of one level and scale.
 #[derive(Clone, Debug)]
 pub struct RnsPlain {
@@ -63,7 +81,7 @@ pub(crate) fn check_level(ctx: &Context, op: &'static str, level: usize) -> Resu
 /// Encodes slots as a transformed polynomial over the primes of `level`.
 pub(crate) fn encode(ctx: &Arc<Context>, values: &[f64], level: usize, scale: f64) -> Result<RnsPlain, HeError> {
     check_level(ctx, "encode", level)?;
-    let coefficients = ctx.encoder.encode(values, scale, level, ctx.log_modulus(level))?;
+    let coefficients = Zeroizing::new(ctx.encoder.encode(values, scale, level, ctx.log_modulus(level))?);
     let mut poly = ctx.pool.take((level + 1) * ctx.n);
     parallel::each_limb(ctx.n, &mut poly, |i, x| lift_coefficients(ctx, i, &coefficients, x));
     Ok(RnsPlain { poly, level, scale })

@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
 
 use crate::HeError;
 use crate::backend::HeClient;
 
-use super::ciphertext::{RnsCiphertext, check_level, encode};
+use super::ciphertext::{FreshCiphertext, RnsCiphertext, check_level, encode};
 use super::context::Context;
-use super::keys::{PublicKey, SecretKey, lift, mask_with};
+use super::keys::{PublicKey, SecretKey, lift, mask_with, masks};
 use super::serial::Identity;
 use super::{parallel, sampling, simd};
 
@@ -28,6 +29,26 @@ impl RnsClient {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let key = PublicKey::generate(&self.ctx, &self.secret, &mut rng);
         RnsEncryptor { ctx: Arc::clone(&self.ctx), key, rng: Mutex::new(sampling::child(&mut rng)) }
+    }
+
+    /// Encrypts one value per slot: c1 is drawn from a seed of its own, c0 = m + e - c1 s.
+    pub fn encrypt_fresh(&self, values: &[f64], level: usize, scale: f64) -> Result<FreshCiphertext, HeError> {
+        let ctx = &self.ctx;
+        let plain = Zeroizing::new(encode(ctx, values, level, scale)?.poly);
+        let mut error = Zeroizing::new(vec![0; ctx.n]);
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let mask_seed: [u8; 32] = rng.random();
+        sampling::error(&mut rng, &mut error);
+        drop(rng);
+        let mut parts = [(); 2].map(|()| ctx.pool.take((level + 1) * ctx.n));
+        let mut message = Zeroizing::new(vec![0; ctx.n]);
+        for i in 0..=level {
+            let [c0, c1] = parts.each_mut().map(|x| &mut x[i * ctx.n..][..ctx.n]);
+            lift(ctx, i, &error, &mut message);
+            simd::add_assign(ctx.simd, &ctx.tables[i].modulus, &mut message, &plain[i * ctx.n..][..ctx.n]);
+            mask_with(ctx, i, self.secret.limb(ctx, i), &message, &mut masks(mask_seed, i), c0, c1);
+        }
+        Ok(FreshCiphertext { ciphertext: RnsCiphertext { parts, level, scale }, mask_seed })
     }
 
     /// Residues of c0 + c1 s, coefficients, for every prime of the ciphertext.
@@ -50,20 +71,7 @@ impl HeClient for RnsClient {
     type Ciphertext = RnsCiphertext;
 
     fn encrypt(&self, values: &[f64], level: usize, scale: f64) -> Result<RnsCiphertext, HeError> {
-        let ctx = &self.ctx;
-        let plain = encode(ctx, values, level, scale)?;
-        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut error = Zeroizing::new(vec![0; ctx.n]);
-        sampling::error(&mut rng, &mut error);
-        let mut parts = [plain.poly.clone(), plain.poly];
-        let mut message = Zeroizing::new(vec![0; ctx.n]);
-        for i in 0..=level {
-            let [c0, c1] = parts.each_mut().map(|x| &mut x[i * ctx.n..][..ctx.n]);
-            lift(ctx, i, &error, &mut message);
-            simd::add_assign(ctx.simd, &ctx.tables[i].modulus, &mut message, c0);
-            mask_with(ctx, i, self.secret.limb(ctx, i), &message, &mut rng, c0, c1);
-        }
-        Ok(RnsCiphertext { parts, level, scale })
+        Ok(self.encrypt_fresh(values, level, scale)?.into_ciphertext())
     }
 
     fn decrypt(&self, ct: &RnsCiphertext) -> Result<Vec<f64>, HeError> {

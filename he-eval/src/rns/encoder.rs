@@ -11,6 +11,7 @@
 use std::f64::consts::PI;
 
 use striae_cost_model::RingType;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::HeError;
 
@@ -26,6 +27,15 @@ pub(crate) enum Coefficients {
     Small(Vec<i64>),
     /// Any size.
     Large(Vec<i128>),
+}
+
+impl Zeroize for Coefficients {
+    fn zeroize(&mut self) {
+        match self {
+            Self::Small(c) => c.zeroize(),
+            Self::Large(c) => c.zeroize(),
+        }
+    }
 }
 
 /// Tables of one ring degree.
@@ -77,7 +87,7 @@ impl Encoder {
         if log_value >= log_q - 1.0 || log_value >= LARGE_LOG {
             return Err(HeError::TooLarge { op: "encode", log_value, level, log_q });
         }
-        let half = self.real_half(values, scale);
+        let half = Zeroizing::new(self.real_half(values, scale));
         Ok(if largest < SMALL {
             Coefficients::Small(self.coefficients(&half, |v| v.round() as i64))
         } else {
@@ -98,7 +108,7 @@ impl Encoder {
 
     /// As many coefficients as there are slots, scaled but not rounded; antisymmetry gives the others.
     fn real_half(&self, values: &[f64], scale: f64) -> Vec<f64> {
-        let mut x: Vec<[f64; 2]> = values.iter().map(|&v| [v, 0.0]).collect();
+        let mut x: Zeroizing<Vec<[f64; 2]>> = Zeroizing::new(values.iter().map(|&v| [v, 0.0]).collect());
         let mut half = self.slots / 2;
         while half >= 1 {
             let twiddles = &self.twiddles[half - 1..][..half];
@@ -127,7 +137,7 @@ impl Encoder {
             let k = super::ntt::reverse_bits(i, self.slots);
             [coefficients[k] / scale, upper(k) / scale]
         };
-        let mut x: Vec<[f64; 2]> = (0..self.slots).map(at).collect();
+        let mut x: Zeroizing<Vec<[f64; 2]>> = Zeroizing::new((0..self.slots).map(at).collect());
         let mut half = 1;
         while half < self.slots {
             let twiddles = &self.twiddles[half - 1..][..half];

@@ -154,7 +154,7 @@ pub(crate) struct SeededKey {
 }
 
 /// The generator of the uniform halves modulo the prime with index i; the limbs are independent streams.
-fn masks(mask_seed: [u8; 32], i: usize) -> ChaCha20Rng {
+pub(crate) fn masks(mask_seed: [u8; 32], i: usize) -> ChaCha20Rng {
     let mut rng = ChaCha20Rng::from_seed(mask_seed);
     rng.set_stream(i as u64);
     rng

@@ -25,7 +25,7 @@ mod sampling;
 pub(crate) mod serial;
 mod simd;
 
-pub use ciphertext::{RnsCiphertext, RnsPlain};
+pub use ciphertext::{FreshCiphertext, RnsCiphertext, RnsPlain};
 pub use client::{RnsClient, RnsEncryptor};
 pub use evaluator::RnsBackend;
 pub use linear::RnsLinear;

@@ -9,6 +9,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use zeroize::Zeroize;
+
 /// Smallest size, in words: a page.
 const SMALLEST: usize = 1 << 9;
 /// Shelves: up to 2^48 words.
@@ -129,6 +131,13 @@ impl Poly {
     }
 }
 
+/// For those that hold a message: it stays in a buffer that goes back to its pool otherwise.
+impl Zeroize for Poly {
+    fn zeroize(&mut self) {
+        self.data.zeroize();
+    }
+}
+
 impl Clone for Poly {
     fn clone(&self) -> Self {
         let mut copy = self.pool.take(self.len);
@@ -229,5 +238,16 @@ mod tests {
         });
         assert_eq!(pool.shelved(), pool.free.load(Relaxed));
         assert_eq!(pool.in_use.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn messages_do_not_come_back() {
+        let pool = Arc::new(Pool::default());
+        let fill = |mut message: Poly| message.fill(7);
+        fill(pool.take(1000));
+        assert_eq!(pool.take(1000)[..], [7; 1000]);
+        let wiped = zeroize::Zeroizing::new(pool.take(1000));
+        drop(wiped);
+        assert_eq!(pool.take(1000)[..], [0; 1000]);
     }
 }

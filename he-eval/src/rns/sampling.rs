@@ -85,47 +85,4 @@ pub(crate) fn error(rng: &mut ChaCha20Rng, out: &mut [i64]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn moments(x: &[i64]) -> (f64, f64) {
-        let n = x.len() as f64;
-        let mean = x.iter().sum::<i64>() as f64 / n;
-        (mean, (x.iter().map(|&v| (v as f64 - mean).powi(2)).sum::<f64>() / n).sqrt())
-    }
-
-    #[test]
-    fn distributions_have_their_moments() {
-        let mut rng = Seed::Fixed(1).rng().unwrap();
-        let mut x = vec![0; 1 << 16];
-        error(&mut rng, &mut x);
-        let (mean, deviation) = moments(&x);
-        assert!(mean.abs() < 0.06 && (deviation - 3.24).abs() < 0.04, "{mean} {deviation}");
-        assert!(x.iter().all(|v| v.abs() <= 21));
-        ternary(&mut rng, &mut x);
-        let (mean, deviation) = moments(&x);
-        assert!(mean.abs() < 0.015 && (deviation - (2f64 / 3.0).sqrt()).abs() < 0.01, "{mean} {deviation}");
-    }
-
-    #[test]
-    fn uniform_covers_the_range() {
-        let mut rng = Seed::Fixed(2).rng().unwrap();
-        let p = 1_125_899_906_826_241;
-        let mut x = vec![0; 1 << 14];
-        uniform(&mut rng, p, &mut x);
-        assert!(x.iter().all(|&v| v < p));
-        for bucket in 0..16 {
-            let count = x.iter().filter(|&&v| v / (p / 16 + 1) == bucket).count();
-            assert!((900..1150).contains(&count), "bucket {bucket}: {count}");
-        }
-    }
-
-    #[test]
-    fn entropy_differs_and_seeds_repeat() {
-        let first = |seed: Seed| seed.rng().unwrap().next_u64();
-        assert_ne!(first(Seed::Entropy), first(Seed::Entropy));
-        assert_eq!(first(Seed::Fixed(3)), first(Seed::Fixed(3)));
-        let mut parent = Seed::Fixed(3).rng().unwrap();
-        assert_ne!(child(&mut parent).next_u64(), child(&mut parent).next_u64());
-    }
-}
+mod tests;

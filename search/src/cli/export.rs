@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use striae_cost_model::{CkksParams, Lowerer, Plan, PlanOptions, Security};
+use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Security};
 use striae_reports::export::{create_folder, model_card, write};
 use striae_reports::view::{BundleView, FileView};
+use striae_search::bundle::{FORMAT, Manifest};
 use striae_search::run::{Pick, load_data, picks_of};
 use striae_search::summary::PlanSummary;
 use striae_search::view;
@@ -14,7 +15,7 @@ use striae_spaces::{NotationError, TypedGraph, WeightStore};
 use striae_train::{DatasetName, Normalisation, fold};
 
 use super::arch::{BUNDLE_FILE, must_be_new};
-use super::bundle::{FORMAT, MANIFEST, Manifest, WEIGHTS};
+use super::bundle::{MANIFEST, WEIGHTS};
 use super::calibration::CalibrationArgs;
 use super::exit::Exit;
 use super::failure::{Failure, Outcome};
@@ -96,6 +97,9 @@ fn gather(files: &StudyFiles, pick: &Pick, lowerer: &mut Lowerer<'_>) -> Result<
         normalisation: normalisation.clone(),
         parameters: plan.params.to_string(),
         insecure: plan.params.security() == Security::Insecure,
+        lowering: plan.recipe(),
+        calibration: calibration_name(lowerer.calibration()),
+        program: Manifest::fingerprint(&plan.program),
         created: created.clone(),
     };
     let mut network = view::network(&format!("{} trial {}", study.name(), pick.trial), &graph, &plan);
@@ -132,6 +136,11 @@ pub(crate) fn load_pick(files: &StudyFiles, pick: &Pick) -> Result<(TypedGraph, 
     fold(&trained, &weights).map_err(|e| Failure::from(e).in_file(&path))
 }
 
+fn calibration_name(calibration: &Calibration) -> String {
+    let p = &calibration.provenance;
+    format!("{}, {}, {}", p.cpu, p.simd, p.date)
+}
+
 fn preprocessing(n: &Normalisation) -> String {
     let list = |v: &[f32]| v.iter().map(|x| format!("{x:.6}")).collect::<Vec<_>>().join(", ");
     format!("(pixel / 255 - mean) / std, mean {}, std {}", list(&n.mean), list(&n.std))
@@ -161,7 +170,7 @@ fn list(folder: &Path) -> Result<Vec<FileView>, Failure> {
         (WEIGHTS, "its weights"),
         ("parameters.json", "encryption parameters: bits of each prime"),
         ("plan.json", "operations, levels, rotation keys, predicted and measured times"),
-        (MANIFEST, "where it comes from, how inputs are normalised"),
+        (MANIFEST, "where it comes from, how inputs are normalised, how the network is lowered"),
     ];
     let file = |(name, purpose): (&str, &str)| {
         let path = folder.join(name);

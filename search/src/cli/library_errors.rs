@@ -9,6 +9,7 @@ use striae_cost_model::{CostError, ParamsError};
 use striae_he_eval::{CircuitError, HeError, SessionError};
 use striae_reports::ReportError;
 use striae_search::StudyError;
+use striae_search::bundle::LoweringError;
 use striae_search::run::RunError;
 use striae_search::storage::StoreError;
 use striae_search::verify::VerifyError;
@@ -23,6 +24,15 @@ impl From<StudyError> for Failure {
     fn from(e: StudyError) -> Self {
         let hint = e.hint();
         Self::bad_input(e, hint)
+    }
+}
+
+impl From<LoweringError> for Failure {
+    fn from(e: LoweringError) -> Self {
+        match e {
+            LoweringError::Cost(e) => e.into(),
+            e => Self::bad_input(e, "use the version of striae that wrote the bundle, or export it again"),
+        }
     }
 }
 
@@ -107,6 +117,7 @@ impl From<CostError> for Failure {
             CostError::Unsupported { .. } => "replace it: `quad` in place of `relu`",
             CostError::MapTooLarge { .. } => "raise --max-log-n, or give the network smaller images",
             CostError::TooDeep { .. } => "raise --max-log-n (at most 16), or take away layers or activations",
+            CostError::Recipe { .. } => "give the files of one bundle, as `striae export` wrote them",
             CostError::NotEnoughLevels { .. } => "give --params more primes in Q, or leave it out",
             _ => "correct the network",
         };
@@ -198,7 +209,6 @@ impl From<SessionError> for Failure {
 impl From<VerifyError> for Failure {
     fn from(e: VerifyError) -> Self {
         match e {
-            VerifyError::Cost(e) => e.into(),
             VerifyError::Session(e) => e.into(),
             VerifyError::Weights(e) => e.into(),
             VerifyError::NoImage => Self { exit: Exit::Interrupted, ..Self::unexpected(e) },

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
-use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Security};
+use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Recipe, Security};
 use striae_reports::format::percent;
 use striae_reports::table::{headline, layers, precision, predictions};
 use striae_reports::view::{NetworkView, PredictionView};
@@ -58,6 +58,8 @@ struct Subject {
     graph: TypedGraph,
     weights: WeightStore,
     params: CkksParams,
+    /// How a bundle is lowered; a study's networks are planned anew.
+    lowering: Option<Recipe>,
     accuracy: (Option<f64>, Option<f64>),
 }
 
@@ -129,6 +131,7 @@ fn of_study(files: &StudyFiles) -> Result<(Vec<Subject>, Dataset), Failure> {
             graph,
             weights,
             params,
+            lowering: None,
             accuracy,
         })
     };
@@ -138,11 +141,14 @@ fn of_study(files: &StudyFiles) -> Result<(Vec<Subject>, Dataset), Failure> {
 
 fn of_bundle(args: &VerifyArgs) -> Result<(Vec<Subject>, Dataset), Failure> {
     let Bundle { manifest, graph, weights } = Bundle::load(&args.target)?;
-    let params = manifest.parameters.parse::<CkksParams>().map_err(|e| Failure::from(e).in_file(&args.target))?;
+    let in_bundle = |e: Failure| e.in_file(&args.target);
+    let params = manifest.parameters.parse::<CkksParams>().map_err(|e| in_bundle(e.into()))?;
+    manifest.lower(&graph, &params).map_err(|e| in_bundle(e.into()))?;
     let seed = SeedTree::new(manifest.data_seed);
     let test = load(manifest.dataset, args.data_dir.as_deref(), VALIDATION, &seed)?.test;
     let label = format!("{} trial {}", manifest.study, manifest.trial);
-    Ok((vec![Subject { label, trial: None, graph, weights, params, accuracy: (None, None) }], test))
+    let (lowering, accuracy) = (Some(manifest.lowering), (None, None));
+    Ok((vec![Subject { label, trial: None, graph, weights, params, lowering, accuracy }], test))
 }
 
 fn check(
@@ -153,9 +159,12 @@ fn check(
     interrupt: &Interrupt,
     output: Output,
 ) -> Result<(NetworkView, Verification), Failure> {
-    let Subject { label, graph, weights, params, accuracy, .. } = subject;
+    let Subject { label, graph, weights, params, lowering, accuracy, .. } = subject;
     let options = PlanOptions { params: Some(params.clone()), ..PlanOptions::default() };
-    let plan: Plan = Lowerer::new(calibration).plan(graph, &options)?;
+    let plan: Plan = match lowering {
+        Some(recipe) => recipe.plan(graph, params, calibration)?,
+        None => Lowerer::new(calibration).plan(graph, &options)?,
+    };
     let mut progress = Progress::new(output, images.len() as u64);
     let started = Instant::now();
     let input = VerifyInput { plan: &plan, graph, weights, images, threads };

@@ -8,8 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use serde_json::Value;
+use serde_json::{Value, json};
+use striae_cost_model::{Calibration, Lowerer, PlanOptions, Strategy, StrategyChoice};
 use striae_he_eval::reference;
+use striae_search::bundle::Manifest;
 use striae_spaces::{Tensor, TypedGraph, WeightStore, param_specs};
 use tempfile::TempDir;
 
@@ -65,6 +67,17 @@ fn done(folder: &Path, args: &[&str]) -> Value {
 
 /// A bundle in `<at>/<name>`, and its network.
 fn bundle(at: &Path, name: &str, network: &str, parameters: &str) -> (TypedGraph, WeightStore) {
+    bundle_lowered(at, name, network, parameters, StrategyChoice::Cheapest)
+}
+
+/// The same with a choice of how it is lowered.
+fn bundle_lowered(
+    at: &Path,
+    name: &str,
+    network: &str,
+    parameters: &str,
+    strategy: StrategyChoice,
+) -> (TypedGraph, WeightStore) {
     let graph: TypedGraph = network.parse().expect("notation");
     let mut weights = WeightStore::default();
     for (k, spec) in param_specs(&graph).into_iter().enumerate() {
@@ -76,12 +89,15 @@ fn bundle(at: &Path, name: &str, network: &str, parameters: &str) -> (TypedGraph
     fs::create_dir_all(&folder).expect("created");
     fs::write(folder.join("architecture.json"), graph.to_json()).expect("written");
     weights.save(&folder.join("weights.safetensors")).expect("written");
-    let manifest = format!(
-        r#"{{"format": 1, "study": "s", "trial": 0, "trained_arch_id": "0123456789abcdef", "dataset": "glyphs",
-        "data_seed": 1, "normalisation": {{"mean": [0.1], "std": [0.3]}}, "insecure": false, "created": "",
-        "parameters": "{parameters}"}}"#
-    );
-    fs::write(folder.join("bundle.json"), manifest).expect("written");
+    let params = Some(parameters.parse().expect("parameters"));
+    let options = PlanOptions { params, strategy, ..PlanOptions::default() };
+    let plan = Lowerer::new(&Calibration::generic()).plan(&graph, &options).expect("planned");
+    let manifest = json!({
+        "format": 2, "study": "s", "trial": 0, "trained_arch_id": "0123456789abcdef", "dataset": "glyphs", "data_seed": 1,
+        "normalisation": {"mean": [0.1], "std": [0.3]}, "parameters": parameters, "insecure": false,
+        "lowering": plan.recipe(), "calibration": "", "program": Manifest::fingerprint(&plan.program), "created": "",
+    });
+    fs::write(folder.join("bundle.json"), manifest.to_string()).expect("written");
     (graph, weights)
 }
 
@@ -144,6 +160,82 @@ fn the_whole_way() {
     assert_ne!(fs::read(at.join("list.ct")).expect("readable"), fs::read(at.join("image.ct")).expect("readable"));
 }
 
+#[test]
+fn the_bundle_says_how_it_is_lowered() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let at = dir.path();
+    let (graph, weights) =
+        bundle_lowered(at, "bundle", SMALL, PARAMETERS, StrategyChoice::Always(Strategy::BabyGiant { babies: 4 }));
+    bundle(at, "cheapest", SMALL, PARAMETERS);
+    keygen(at, "bundle", "a");
+    let image = image(2);
+    fs::write(at.join("image.json"), serde_json::to_string(&image).expect("JSON")).expect("written");
+    done(at, &["encrypt", "bundle", "--key", "a.key", "--image", "image.json", "--out", "image.ct"]);
+    // The same network and parameters, but another program.
+    refused(at, &["infer", "cheapest", "--keys", "a.keys", "--in", "image.ct", "--out", "r"], &["a.keys: network"]);
+    done(at, &INFER);
+    let class = &done(at, &DECRYPT)["class"];
+    assert_eq!(*class, argmax(&reference::logits(&graph, &weights, &image).expect("clear")));
+    fs::remove_file(at.join("result.ct")).expect("removed");
+    let file = at.join("bundle/bundle.json");
+    let text = fs::read_to_string(&file).expect("readable");
+    let refused_as = |from: &str, to: &str, words: &[&str]| {
+        assert!(text.contains(from));
+        fs::write(&file, text.replace(from, to)).expect("written");
+        refused(at, &INFER, words);
+        refused(at, &["keygen", "bundle", "--out-secret", "k", "--out-keys", "ks"], words);
+    };
+    refused_as("\"babies\":4", "\"babies\":2", &["bundle: program: the network lowers to"]);
+    refused_as("\"babies\":4", "\"babies\":0", &["bundle: network: the recorded lowering has BabyGiant { babies: 0 }"]);
+    refused_as("\"fuse\":true", "\"fuze\":true", &["bundle/bundle.json: unknown field `fuze`"]);
+    refused_as("\"format\":2", "\"format\":1", &["bundle/bundle.json: format: is 1, this version reads 2"]);
+}
+
+#[test]
+fn an_upload_is_what_was_estimated() {
+    let (dir, _) = prepared();
+    let upload = done(dir.path(), &["cost", SMALL, "--params", PARAMETERS])["networks"][0]["estimate"]["upload"]
+        .as_u64()
+        .expect("a number");
+    let file = fs::metadata(dir.path().join("image.ct")).expect("there").len();
+    // Header, label, numbers and checksum come on top.
+    assert!((upload..upload + 200).contains(&file), "{file} bytes, {upload} were estimated");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_command_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let at = dir.path();
+    bundle(at, "bundle", SMALL, PARAMETERS);
+    let before = listing(at);
+    let parts = || {
+        let mut entries = fs::read_dir(at).expect("readable");
+        entries.any(|entry| entry.expect("listed").path().extension().is_some_and(|e| e == "part"))
+    };
+    // The command may be done before the signal arrives; then once more.
+    for _ in 0..20 {
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("striae"))
+            .args(["keygen", "bundle", "--out-secret", "a.key", "--out-keys", "a.keys", "--quiet"])
+            .current_dir(at)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("starts");
+        while !parts() && child.try_wait().expect("our child").is_none() {}
+        let id = child.id().to_string();
+        let _ = std::process::Command::new("kill").args(["-INT", &id]).status();
+        let status = child.wait().expect("our child");
+        assert!(!parts(), "{status}");
+        if status.code() == Some(130) {
+            assert!(listing(at) == before, "{:?}", listing(at));
+            return;
+        }
+        assert!(status.success(), "{status}");
+        fs::remove_file(at.join("a.key")).and_then(|()| fs::remove_file(at.join("a.keys"))).expect("removed");
+    }
+    panic!("no signal arrived in time");
+}
+
 #[cfg(unix)]
 #[test]
 fn secret_keys_are_private() {
@@ -187,10 +279,10 @@ fn keys_networks_and_contents_do_not_mix() {
     refused(at, &["infer", "wider", "--keys", "a.keys", "--in", "image.ct", "--out", "r"], &["a.keys: fingerprint"]);
     refused(at, &["decrypt", "wider", "--key", "a.key", "--in", "result.ct"], &["a.key: fingerprint"]);
     bundle(at, "other", "1x28x28: conv(4,k5,s2) quad flatten linear(9,bias)", PARAMETERS);
-    refused(at, &["infer", "other", "--keys", "a.keys", "--in", "image.ct", "--out", "r"], &["image.ct: network"]);
+    refused(at, &["infer", "other", "--keys", "a.keys", "--in", "image.ct", "--out", "r"], &["a.keys: network"]);
     refused(at, &["decrypt", "other", "--key", "a.key", "--in", "result.ct"], &["result.ct: network"]);
     bundle(at, "larger", "1x28x28: conv(4,k7,s1) quad flatten linear(10,bias)", PARAMETERS);
-    refused(at, &["infer", "larger", "--keys", "a.keys", "--in", "image.ct", "--out", "r"], &["a.keys: rotation"]);
+    refused(at, &["infer", "larger", "--keys", "a.keys", "--in", "image.ct", "--out", "r"], &["a.keys: network"]);
 }
 
 #[test]

@@ -27,6 +27,8 @@ const FILES: [&str; 6] = [
 ];
 const PIXELS: usize = 3 * 32 * 32;
 const RECORD: usize = 1 + PIXELS;
+/// Memory that an archive may ask for to be unpacked: the highest preset needs 65 MiB, a header may claim 4 GiB.
+const XZ_MEMORY: u64 = 128 << 20;
 /// Records of each official file.
 pub(super) const RECORDS: usize = 10_000;
 
@@ -64,7 +66,10 @@ fn read_folder(folder: &Path, records: usize) -> Result<Vec<Raw>, DataError> {
 fn read_archive(path: &Path, records: usize) -> Result<Vec<Raw>, DataError> {
     let file = BufReader::new(fs_err::File::open(path).map_err(|source| io(path, source))?);
     let reader: Box<dyn Read> = match path.extension() {
-        Some(e) if e == "xz" => Box::new(xz2::read::XzDecoder::new(file)),
+        Some(e) if e == "xz" => {
+            let stream = xz2::stream::Stream::new_stream_decoder(XZ_MEMORY, 0).map_err(|e| io(path, e.into()))?;
+            Box::new(xz2::read::XzDecoder::new_stream(file, stream))
+        }
         _ => Box::new(flate2::read::MultiGzDecoder::new(file)),
     };
     let mut batches: [Option<Raw>; FILES.len()] = Default::default();

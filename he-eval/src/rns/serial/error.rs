@@ -95,9 +95,11 @@ pub enum SerialError {
         /// What may stand there.
         expected: String,
     },
-    /// Ciphertexts of something else: another network, or a result where an image is expected.
-    #[error("{field}: the ciphertexts are of {found}, expected {expected}")]
+    /// Made for something else: another network, or a result where an image is expected.
+    #[error("{field}: the {what} are of {found}, expected {expected}")]
     Label {
+        /// Evaluation keys or ciphertexts.
+        what: &'static str,
         /// Field.
         field: &'static str,
         /// What they are of.

@@ -12,7 +12,7 @@ use super::SerialError;
 use super::stream::fill;
 
 /// Version of the format.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 /// Bytes of a header.
 pub(super) const HEADER: usize = 64;
 /// Bytes of the checksum.

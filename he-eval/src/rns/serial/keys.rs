@@ -12,6 +12,7 @@ use crate::rns::keys::{EvaluationKeys, SecretKey, SeededKey, SwitchKey};
 use crate::rns::simd::Simd;
 use crate::{HeError, RnsBackend, RnsClient, Seed};
 
+use super::ciphertexts::{CircuitHash, check_circuit};
 use super::header::{Expected, FileKind, Fingerprint, Header, Identity, KeyId};
 use super::stream::{Reader, Writer, residue_bytes};
 use super::{SerialError, stream};
@@ -65,19 +66,26 @@ impl RnsBackend {
         self.identity.key
     }
 
-    /// Writes the evaluation keys.
-    pub fn write_evaluation_keys(&self, out: &mut dyn Write) -> Result<(), SerialError> {
-        let payload = 4 + self.keys.all().map(|(_, key)| key_bytes(&self.ctx, key.level())).sum::<u64>();
+    /// Writes the evaluation keys, labelled with the hash of the circuit that they are for.
+    pub fn write_evaluation_keys(&self, circuit: &CircuitHash, out: &mut dyn Write) -> Result<(), SerialError> {
+        let payload = 32 + 4 + self.keys.all().map(|(_, key)| key_bytes(&self.ctx, key.level())).sum::<u64>();
         let header = Header { kind: FileKind::EvaluationKeys, identity: self.identity, payload };
         stream::write(out, &header, |writer| {
+            writer.bytes(circuit)?;
             writer.number(self.keys.all().count())?;
             self.keys.all().try_for_each(|(rotation, key)| write_key(&self.ctx, writer, rotation, key))
         })
     }
 
-    /// Reads evaluation keys from a file of `len` bytes.
-    pub fn read_evaluation_keys(params: &CkksParams, input: &mut dyn Read, len: u64) -> Result<Self, SerialError> {
+    /// Reads the evaluation keys for a circuit from a file of `len` bytes.
+    pub fn read_evaluation_keys(
+        params: &CkksParams,
+        circuit: &CircuitHash,
+        input: &mut dyn Read,
+        len: u64,
+    ) -> Result<Self, SerialError> {
         stream::read(input, len, &expected(FileKind::EvaluationKeys, params)?, |reader, identity| {
+            check_circuit(reader, "evaluation keys", circuit)?;
             let ctx = context(params)?;
             let keys = read_keys(&ctx, reader)?;
             Ok(Self::from_parts(params.clone(), ctx, keys, identity))

@@ -12,8 +12,9 @@
 //!   that mixing keys is refused instead of decrypting to noise.
 //! - The checksum is the BLAKE3 hash of all that stands before it. It finds accidents; it is no signature, and whoever can
 //!   change a file on purpose can change its checksum too.
-//! - A residue takes as many whole bytes as its prime needs. The uniform half of an evaluation key is not stored but drawn
-//!   again from its seed.
+//! - A residue takes as many whole bytes as its prime needs. The uniform half of an evaluation key, and of a ciphertext as
+//!   its encryption left it, is not stored but drawn again from its seed.
+//! - Evaluation keys and ciphertexts carry the hash of the circuit that they are made for.
 //!
 //! Readers check every length against what is left before they allocate, so a file cannot make them take more than a few
 //! times its own size, and they never panic. Which readers accept which kind is fixed: one of evaluation keys reads no
@@ -26,7 +27,7 @@ mod keys;
 mod params;
 mod stream;
 
-pub use ciphertexts::{CiphertextGroup, Content, GroupLabel};
+pub use ciphertexts::{CiphertextGroup, CircuitHash, Content, GroupLabel};
 pub use error::SerialError;
 pub use header::{FileKind, Fingerprint, KeyId};
 pub use params::{read_params, write_params};

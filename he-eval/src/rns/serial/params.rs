@@ -7,8 +7,8 @@ use striae_cost_model::CkksParams;
 use super::header::{Expected, FileKind, Fingerprint, Header, Identity, KeyId};
 use super::{SerialError, stream};
 
-/// The notation of the longest chain is far below this.
-const MAX_BYTES: u64 = 1 << 12;
+/// The notation of the longest chain is far below this. Finding the primes of a chain takes time quadratic in their number.
+const MAX_BYTES: u64 = 1 << 9;
 
 /// Writes parameters.
 pub fn write_params(params: &CkksParams, out: &mut dyn Write) -> Result<(), SerialError> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use serde_json::json;
-use striae_he_eval::{CiphertextGroup, Content, FileKind, HeClient, HeError, RnsClient, pack};
+use striae_he_eval::{Content, FileKind, HeError, RnsClient, pack};
 use striae_train::{DatasetName, SeedTree, load};
 
 use super::files::{Target, read};
@@ -57,11 +57,11 @@ pub(crate) fn run(args: &EncryptArgs, output: Output) -> Outcome {
     let image = image(args, &network)?;
     let (level, scale) = (network.program.depth(), network.input_scale());
     let slots = pack(&network.program, &image)?;
-    let ciphertexts = slots.iter().map(|s| client.encrypt(s, level, scale)).collect::<Result<Vec<_>, HeError>>()?;
-    let group = CiphertextGroup { label: network.label(Content::Image), ciphertexts };
-    target.write(|out| client.write_ciphertexts(&group, out))?.publish()?;
+    let fresh = slots.iter().map(|s| client.encrypt_fresh(s, level, scale)).collect::<Result<Vec<_>, HeError>>()?;
+    let label = network.label(Content::Image);
+    target.write(|out| client.write_fresh(&label, &fresh, out))?.publish()?;
     if output.json {
-        output.value(&json!({ "image": args.out, "ciphertexts": group.ciphertexts.len() }))?;
+        output.value(&json!({ "image": args.out, "ciphertexts": fresh.len() }))?;
     } else {
         output.line(format_args!("encrypted image: {}", args.out.display()))?;
     }

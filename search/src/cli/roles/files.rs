@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
-use striae_he_eval::{FileKind, SerialError};
-use tempfile::NamedTempFile;
-
 use crate::cli::failure::Failure;
+use striae_he_eval::{FileKind, SerialError};
+
+use super::unfinished::{self, Unfinished};
 
 /// Reads a file with one of the library's readers, which takes the file and its length.
 pub(super) fn read<T>(
@@ -55,7 +55,7 @@ fn refusal(path: &Path, error: &SerialError) -> Failure {
         SerialError::Parameters { .. } => "it was made for another bundle: make it again with this one",
         SerialError::Key { .. } => "use keys and ciphertexts of one `striae keygen`",
         SerialError::Label { .. } => {
-            "encrypt the image with this bundle and this version of striae; `infer` takes what `encrypt` wrote, `decrypt` \
+            "make keys and image with this bundle and this version of striae; `infer` takes what `encrypt` wrote, `decrypt` \
              what `infer` wrote"
         }
         _ => DAMAGED,
@@ -116,7 +116,7 @@ impl<'p> Target<'p> {
             let mode = if self.kind == FileKind::SecretKey { 0o600 } else { 0o666 };
             builder.permissions(std::fs::Permissions::from_mode(mode));
         }
-        let mut file = builder.tempfile_in(folder).map_err(failed)?;
+        let mut file = unfinished::create(&builder, folder).map_err(failed)?;
         writer(file.as_file_mut()).map_err(|e| {
             if let SerialError::Io(e) = e { failed(e) } else { Failure::unexpected(e).in_file(self.path) }
         })?;
@@ -128,16 +128,21 @@ impl<'p> Target<'p> {
 /// A file that is written and has no name yet; if it never gets one, nothing is left of it.
 pub(super) struct Written<'p> {
     target: Target<'p>,
-    file: NamedTempFile,
+    file: Unfinished,
 }
 
 impl Written<'_> {
     /// Gives the file its name.
     pub(super) fn publish(self) -> Result<(), Failure> {
-        // Once more: it may have come to be in the meantime.
-        self.target.check()?;
-        let Target { path, force, .. } = self.target;
-        let done = if force { self.file.persist(path) } else { self.file.persist_noclobber(path) };
-        done.map(drop).map_err(|e| Failure::unwritable(path, &e.error))
+        Self::publish_all([self])
+    }
+
+    /// Gives several files their names, all or none.
+    pub(super) fn publish_all<const N: usize>(files: [Self; N]) -> Result<(), Failure> {
+        let targets = files.each_ref().map(|written| written.target);
+        // Once more: they may have come to be in the meantime.
+        targets.into_iter().try_for_each(Target::check)?;
+        let named = files.map(|Self { target, file }| (file, target.path.to_owned(), target.force));
+        unfinished::persist(named).map_err(|(i, e)| Failure::unwritable(targets[i].path, &e))
     }
 }

@@ -41,8 +41,8 @@ pub(crate) fn run(args: &InferArgs, output: Output) -> Outcome {
     target.check()?;
     let Bundle { manifest, graph, weights } = Bundle::load(&args.bundle)?;
     let network = Network::lower(manifest, graph, output).map_err(|e| e.in_file(&args.bundle))?;
-    let backend = read(&args.keys, |file, len| RnsBackend::read_evaluation_keys(&network.params, file, len))?;
-    check_keys(args, &network, &backend)?;
+    let Network { params, circuit, .. } = &network;
+    let backend = read(&args.keys, |file, len| RnsBackend::read_evaluation_keys(params, circuit, file, len))?;
     let label = network.label(Content::Image);
     let input = read(&args.input, |file, len| backend.read_ciphertexts(&label, file, len))?.ciphertexts;
     network.check(Content::Image, &input, &args.input)?;
@@ -60,19 +60,6 @@ pub(crate) fn run(args: &InferArgs, output: Output) -> Outcome {
         output.note(format_args!("evaluated in {:.1} ms", latency.as_secs_f64() * 1e3));
     }
     Ok(Exit::Success)
-}
-
-/// The evaluation would find a missing key too, but late and without the file's name.
-fn check_keys(args: &InferArgs, network: &Network, backend: &RnsBackend) -> Result<(), Failure> {
-    let (there, needed) = (backend.key_plan(), network.program.keys());
-    let serves = |(rotation, level): &(u32, usize)| there.rotations.iter().any(|(r, l)| r == rotation && l >= level);
-    let missing = match needed.rotations.iter().find(|need| !serves(need)) {
-        Some((rotation, level)) => format!("rotation: the key of {rotation} is missing or too small for level {level}"),
-        None if there.square < needed.square => "relinearisation key: missing or too small".to_owned(),
-        None => return Ok(()),
-    };
-    let message = format!("{}: {missing}", args.keys.display());
-    Err(Failure::bad_input(message, "make keys for this bundle with this version of striae: `striae keygen`"))
 }
 
 /// A result at another scale would be read as other values.

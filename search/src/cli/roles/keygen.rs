@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use striae_he_eval::{FileKind, HeBackend, RnsBackend, Seed};
 
-use super::files::Target;
+use super::files::{Target, Written};
 use super::network::Network;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Outcome};
@@ -42,13 +42,9 @@ pub(crate) fn run(args: &KeygenArgs, output: Output) -> Outcome {
     let network = Network::load(&args.bundle, output)?;
     let (client, server) = RnsBackend::keygen(&network.params, &network.program.keys(), Seed::Entropy)?;
     let secret = secret.write(|out| client.write_secret_key(out))?;
-    let keys = keys.write(|out| server.write_evaluation_keys(out))?;
-    secret.publish()?;
-    if let Err(e) = keys.publish() {
-        // A secret key without the keys that belong to it is of no use, and half of the command.
-        let _ = std::fs::remove_file(&args.out_secret);
-        return Err(e);
-    }
+    let keys = keys.write(|out| server.write_evaluation_keys(&network.circuit, out))?;
+    // A secret key without the keys that belong to it is of no use, and half of the command.
+    Written::publish_all([secret, keys])?;
     let (id, rotations) = (client.key_id().to_string(), server.key_plan().rotations.len());
     if output.json {
         let files = json!({ "secret": args.out_secret, "keys": args.out_keys });

@@ -19,8 +19,8 @@
 //! above the error, tell far less, yet nothing is proved of them here: if logits have to be published, encrypt those images
 //! under a key of their own, count them as public, and delete the key afterwards.
 //!
-//! Both sides lower the network alike only with the same calibration, so these commands always use the one that comes with
-//! Striae. Ciphertexts carry a hash of the network and its layout, by which a difference is refused.
+//! Both sides lower the network as the bundle records it, whatever calibration they have, and check the program they arrive
+//! at. Keys and ciphertexts carry a hash of the network and its program, by which a difference is refused.
 
 mod decrypt;
 mod encrypt;
@@ -28,6 +28,7 @@ mod files;
 mod infer;
 mod keygen;
 mod network;
+mod unfinished;
 
 pub(crate) use decrypt::{DecryptArgs, run as decrypt};
 pub(crate) use encrypt::{EncryptArgs, run as encrypt};

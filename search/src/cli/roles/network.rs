@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use striae_cost_model::{Calibration, CkksParams, HeProgram, Lowerer, PlanOptions, Security};
-use striae_he_eval::{Content, GroupLabel, RnsCiphertext};
+use striae_cost_model::{CkksParams, HeProgram, Security};
+use striae_he_eval::{CircuitHash, Content, GroupLabel, RnsCiphertext};
+use striae_search::bundle::Manifest;
 use striae_spaces::TypedGraph;
 
-use crate::cli::bundle::{Bundle, Manifest};
+use crate::cli::bundle::Bundle;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 
@@ -17,7 +18,8 @@ pub(super) struct Network {
     pub(super) graph: TypedGraph,
     pub(super) params: CkksParams,
     pub(super) program: Arc<HeProgram>,
-    circuit: [u8; 32],
+    /// What keys and ciphertexts of this network are labelled with.
+    pub(super) circuit: CircuitHash,
 }
 
 impl Network {
@@ -27,14 +29,13 @@ impl Network {
         Self::lower(manifest, graph, output).map_err(|e| e.in_file(folder))
     }
 
-    /// Lowers a network with the calibration that comes with Striae, so that both roles get the same program.
+    /// Lowers a network as its bundle records it, so that both roles get the same program.
     pub(super) fn lower(manifest: Manifest, graph: TypedGraph, output: Output) -> Result<Self, Failure> {
         let params: CkksParams = manifest.parameters.parse()?;
         if params.security() == Security::Insecure {
             output.warn("INSECURE parameters, below 128 bits of security");
         }
-        let options = PlanOptions { params: Some(params.clone()), ..PlanOptions::default() };
-        let program = Lowerer::new(&Calibration::generic()).plan(&graph, &options)?.program;
+        let program = manifest.lower(&graph, &params)?;
         let circuit = hash(&graph, &program);
         Ok(Self { manifest, graph, params, program: Arc::new(program), circuit })
     }
@@ -70,16 +71,9 @@ impl Network {
     }
 }
 
-/// Hash of all that the two roles have to agree on: the network and where its input and output stand.
-fn hash(graph: &TypedGraph, program: &HeProgram) -> [u8; 32] {
-    let (input, result) = (&program.values[0], program.result());
+/// Hash of all that the two roles have to agree on: the network and the program it becomes.
+fn hash(graph: &TypedGraph, program: &HeProgram) -> CircuitHash {
     let mut hasher = blake3::Hasher::new();
-    for text in [
-        graph.to_string(),
-        format!("{:?} {}", input.layout, input.level),
-        format!("{:?} {}", result.layout, result.level),
-    ] {
-        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
-    }
+    hasher.update(&program.fingerprint()).update(graph.to_string().as_bytes());
     hasher.finalize().into()
 }
