@@ -93,7 +93,7 @@ impl RnsBackend {
     /// Division by P of both polynomials.
     pub(crate) fn mod_down(&self, x: &ExtendedPair) -> [super::pool::Poly; 2] {
         let division = &self.ctx.levels[x.level].mod_down;
-        x.parts.each_ref().map(|part| division.divide(&self.ctx, Limbs::contiguous(part, self.ctx.n)))
+        division.divide_pair(&self.ctx, [0, 1].map(|i| x.part(&self.ctx, i)))
     }
 
     /// x + y over the limbs of x.
@@ -180,7 +180,7 @@ impl HeBackend for RnsBackend {
         acc.add_switched(ctx, &digits, key);
         acc.add_times_p(ctx, 0, Limbs::contiguous(&c0, n));
         acc.add_times_p(ctx, 1, Limbs::contiguous(&c1, n));
-        let parts = acc.parts.each_ref().map(|part| division.divide(ctx, Limbs::contiguous(part, n)));
+        let parts = division.divide_pair(ctx, [0, 1].map(|i| acc.part(ctx, i)));
         Ok(RnsCiphertext { parts, level: ct.level - 1, scale: ct.scale * ct.scale / self.modulus(ct.level) })
     }
 

@@ -211,7 +211,7 @@ impl Run<'_> {
         let division = if in_qp { &constants.mod_down_rescale } else { &constants.rescale };
         let Some(division) = division else { return Err(HeError::LevelExhausted { op: "linear" }) };
         if let [(s, PartialSum { giant: 0, .. })] = own[..] {
-            return Ok([0, 1].map(|part| division.divide(ctx, sums.part(s, part, n))));
+            return Ok(division.divide_pair(ctx, [0, 1].map(|part| sums.part(s, part, n))));
         }
         let mut acc = ExtendedPair::zero(ctx, self.weights.level);
         for (s, sum) in own {
@@ -222,7 +222,7 @@ impl Run<'_> {
                 (giant, extended) => self.giant_step(backend, &mut acc, parts, giant, extended)?,
             }
         }
-        Ok([0, 1].map(|part| division.divide(ctx, Limbs::contiguous(&acc.parts[part], n))))
+        Ok(division.divide_pair(ctx, [0, 1].map(|part| acc.part(ctx, part))))
     }
 
     /// Adds the rotation of one partial sum.

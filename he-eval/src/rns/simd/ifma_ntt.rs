@@ -293,12 +293,13 @@ pub(super) fn forward<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
-pub(super) fn inverse<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
+pub(super) fn inverse<const WIDE: bool>(tables: &NttTables, factor: Shoup, add: u64, x: &mut [u64]) {
     let c = Prime::<WIDE>::new(&tables.modulus);
     let rows = rows_mut(x);
     ascend(&tables.inverse, 1, rows, &c);
+    let (factor, add) = (Prime::<WIDE>::shoup(factor), splat(add));
     for row in rows {
-        let reduced = c.reduce(load(row));
-        store(row, reduced);
+        let sum = c.add(c.mul(load(row), factor), add);
+        store(row, sum);
     }
 }
