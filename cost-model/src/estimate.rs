@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Bytes, Calibration, CkksParams, HeProgram, OpCounts, Seconds, StepKind, calibration::OpTimes};
+use crate::{Bytes, Calibration, CkksParams, HeProgram, LinearStep, OpCounts, Seconds, StepKind, calibration::OpTimes};
 
 /// Bytes of the seed that stands for a polynomial of a fresh ciphertext.
 const MASK_SEED: u64 = 32;
@@ -49,10 +49,24 @@ pub struct MemoryEstimate {
 }
 
 impl MemoryEstimate {
+    /// That of `program` under `params`.
+    pub fn of(program: &HeProgram, params: &CkksParams) -> Self {
+        let counts: Vec<OpCounts> = (0..program.steps.len()).map(|i| program.step_counts(i)).collect();
+        memory(program, &counts, params)
+    }
+
     /// All of it.
     pub fn total(&self) -> Bytes {
         self.weights + self.keys + self.ciphertexts
     }
+}
+
+/// Bytes of the encoded diagonals of a step; none unless it is linear. Those of rotated inputs are multiplied in QP.
+pub fn diagonal_memory(program: &HeProgram, step: usize, params: &CkksParams) -> Bytes {
+    let StepKind::Linear(LinearStep { plan, level, .. }) = &program.steps[step].kind else { return Bytes(0) };
+    let rotated = plan.terms.iter().filter(|t| plan.babies[t.input as usize][t.baby as usize] != 0).count();
+    let bytes = |extended| params.diagonal_bytes(*level, extended);
+    Bytes(rotated as u64 * bytes(true) + (plan.terms.len() - rotated) as u64 * bytes(false))
 }
 
 /// Estimates `program` under `params` from calibrated times.
@@ -122,11 +136,9 @@ fn memory(program: &HeProgram, counts: &[OpCounts], params: &CkksParams) -> Memo
         let working = match &step.kind {
             StepKind::Linear(linear) => {
                 let level = linear.level;
-                let in_q = counts.plain_mults - counts.plain_mults_extended;
                 let outputs = linear.plan.outputs as u64;
-                weights += counts.plain_mults_extended * params.diagonal_bytes(level, true)
-                    + in_q * params.diagonal_bytes(level, false)
-                    + outputs * params.ciphertext_bytes(output.level) / 2;
+                weights += diagonal_memory(program, i, params).0;
+                weights += outputs * params.ciphertext_bytes(output.level) / 2;
                 // Rotated inputs are held one limb at a time, partial sums in all limbs.
                 let limbs = level as u64 + 1 + params.log_p().len() as u64;
                 let sums = outputs + counts.giant_steps;

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use striae_cost_model::{Calibration, CkksParams, KeyPlan, Lowerer, PlanOptions};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use striae_cost_model::{Calibration, CkksParams, HeProgram, KeyPlan, Lowerer, PlanOptions};
 use striae_he_eval::{
-    Content, FileKind, GroupLabel, HeBackend, RnsBackend, RnsClient, Seed, SerialError, read_params, write_params,
+    Circuit, CircuitError, Content, FileKind, GroupLabel, HeBackend, RnsBackend, RnsClient, Seed, SerialError,
+    WeightIdentity, WeightSpace, read_params, write_params,
 };
 use striae_search::Study;
 use striae_search::bundle::{self, Manifest};
@@ -30,11 +33,12 @@ const MIB: usize = 1 << 20;
 
 /// All of them. Keys and ciphertexts are widened to words, and seeds in them drawn. The tree of a parsed text takes some
 /// dozens of bytes for each of its own. Deflate expands up to thousandfold, and CIFAR-10 has the size it has.
-pub const READERS: [Reader; 14] = [
+pub const READERS: [Reader; 15] = [
     Reader { name: "parameters", base: 64 * KIB, factor: 16, read: parameters },
     Reader { name: "secret_key", base: MIB, factor: 64, read: secret_key },
     Reader { name: "evaluation_keys", base: MIB, factor: 32, read: evaluation_keys },
     Reader { name: "ciphertexts", base: MIB, factor: 16, read: ciphertexts },
+    Reader { name: "encoded_weights", base: MIB, factor: 4, read: encoded_weights },
     Reader { name: "bundle", base: MIB, factor: 256, read: bundle },
     Reader { name: "calibration", base: 64 * KIB, factor: 256, read: calibration },
     Reader { name: "notation", base: 64 * KIB, factor: 256, read: notation },
@@ -52,6 +56,7 @@ pub fn check(name: &str, input: &[u8]) -> bool {
     let reader = READERS.iter().find(|r| r.name == name).expect("a target has the name of its reader");
     LazyLock::force(&HEADERS);
     LazyLock::force(&NETWORK);
+    LazyLock::force(&FOLDER);
     let mut accepted = false;
     let taken = memory::peak(|| accepted = (reader.read)(input));
     let most = reader.base + reader.factor * input.len();
@@ -83,6 +88,43 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     Keys { params, client, server }
 });
 
+/// The smallest network with encoded weights: one diagonal.
+struct Encoded {
+    graph: TypedGraph,
+    store: WeightStore,
+    program: Arc<HeProgram>,
+    server: RnsBackend,
+}
+
+static ENCODED: LazyLock<Encoded> = LazyLock::new(|| {
+    let graph: TypedGraph = "1x1x1: flatten linear(1)".parse().expect("notation");
+    let params: CkksParams = "N=2^11 Q=30,20 P=31 scale=2^20 insecure".parse().expect("parameters");
+    let options = PlanOptions { params: Some(params.clone()), ..PlanOptions::default() };
+    let program = Lowerer::new(&Calibration::generic()).plan(&graph, &options).expect("planned").program;
+    let (_, server) = RnsBackend::keygen(&params, &program.keys(), Seed::Fixed(1)).expect("keys");
+    let store = WeightStore::random(&graph, &mut ChaCha8Rng::seed_from_u64(1));
+    Encoded { graph, store, program: Arc::new(program), server }
+});
+
+impl Encoded {
+    fn identity(&self) -> WeightIdentity {
+        WeightIdentity::of(self.server.params(), &self.program, &self.graph, &self.store).expect("primes")
+    }
+
+    fn circuit(&self, space: WeightSpace) -> Result<Circuit<RnsBackend>, CircuitError> {
+        Circuit::compile_in(space, &self.server, Arc::clone(&self.program), &self.graph, &self.store)
+    }
+
+    /// The file of its weights.
+    fn encoded(&self) -> Vec<u8> {
+        let path = FOLDER.join("made");
+        self.circuit(WeightSpace::file(&path, self.identity()).expect("made")).expect("encoded");
+        let bytes = fs::read(&path).expect("read");
+        fs::remove_file(path).expect("removed");
+        bytes
+    }
+}
+
 /// A valid file of a kind.
 fn valid(kind: FileKind) -> Vec<u8> {
     let Keys { params, client, server } = &*KEYS;
@@ -95,15 +137,32 @@ fn valid(kind: FileKind) -> Vec<u8> {
             let fresh = client.encrypt_fresh(&[0.5; 1024], 0, 1024.0).expect("encrypted");
             client.write_fresh(&LABEL, &[fresh], &mut bytes)
         }
+        FileKind::EncodedWeights => return ENCODED.encoded(),
     };
     written.expect("written");
     bytes
 }
 
-static HEADERS: LazyLock<[[u8; HEADER]; 4]> = LazyLock::new(|| {
-    [FileKind::Parameters, FileKind::SecretKey, FileKind::EvaluationKeys, FileKind::Ciphertexts]
-        .map(|kind| valid(kind)[..HEADER].try_into().expect("a file has a header"))
-});
+static HEADERS: LazyLock<[[u8; HEADER]; 5]> =
+    LazyLock::new(|| KINDS.map(|(_, kind)| valid(kind)[..HEADER].try_into().expect("a file has a header")));
+
+/// Readers of our own files.
+const KINDS: [(&str, FileKind); 5] = [
+    ("parameters", FileKind::Parameters),
+    ("secret_key", FileKind::SecretKey),
+    ("evaluation_keys", FileKind::EvaluationKeys),
+    ("ciphertexts", FileKind::Ciphertexts),
+    ("encoded_weights", FileKind::EncodedWeights),
+];
+
+/// Where the checksum of a payload stands: at its end, but with encoded weights behind the table before them.
+fn checksum_at(kind: FileKind, payload: &[u8]) -> usize {
+    let count = match payload.get(32..36) {
+        Some(count) if kind == FileKind::EncodedWeights => u32::from_le_bytes(count.try_into().expect("four bytes")),
+        _ => return payload.len(),
+    };
+    (36 + 52 * count as usize).min(payload.len())
+}
 
 /// Most inputs are a payload, which gets the header and the checksum that it needs to be looked at; after an `F` they are
 /// the whole file.
@@ -113,9 +172,11 @@ fn file(kind: FileKind, input: &[u8]) -> Vec<u8> {
     }
     let mut bytes = HEADERS[kind as usize - 1].to_vec();
     bytes[HEADER - 8..].copy_from_slice(&(input.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(input);
+    let (covered, rest) = input.split_at(checksum_at(kind, input));
+    bytes.extend_from_slice(covered);
     let checksum = blake3::hash(&bytes);
     bytes.extend_from_slice(checksum.as_bytes());
+    bytes.extend_from_slice(rest);
     bytes
 }
 
@@ -141,14 +202,11 @@ pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     };
     let manifest = serde_json::to_vec(&manifest).expect("no maps in it");
     let mut seeds = vec![("architecture", "small", network.to_json().into_bytes()), ("bundle", "manifest", manifest)];
-    for (reader, kind) in [
-        ("parameters", FileKind::Parameters),
-        ("secret_key", FileKind::SecretKey),
-        ("evaluation_keys", FileKind::EvaluationKeys),
-        ("ciphertexts", FileKind::Ciphertexts),
-    ] {
+    for (reader, kind) in KINDS {
         let file = valid(kind);
-        seeds.push((reader, "payload", file[HEADER..file.len() - CHECKSUM].to_vec()));
+        let payload = &file[HEADER..];
+        let (covered, rest) = payload.split_at(checksum_at(kind, payload).min(payload.len() - CHECKSUM));
+        seeds.push((reader, "payload", [covered, &rest[CHECKSUM..]].concat()));
         seeds.push((reader, "file", [b"F", &file[..2 * HEADER]].concat()));
     }
     seeds
@@ -173,6 +231,15 @@ fn evaluation_keys(input: &[u8]) -> bool {
 fn ciphertexts(input: &[u8]) -> bool {
     let bytes = file(FileKind::Ciphertexts, input);
     KEYS.server.read_ciphertexts(&LABEL, &mut &*bytes, bytes.len() as u64).is_ok()
+}
+
+/// The file, and what a circuit makes of its sections.
+fn encoded_weights(input: &[u8]) -> bool {
+    let path = FOLDER.join("encoded");
+    fs::write(&path, file(FileKind::EncodedWeights, input)).expect("written");
+    let read = WeightSpace::file(&path, ENCODED.identity()).is_ok_and(|space| ENCODED.circuit(space).is_ok());
+    fs::remove_file(path).expect("removed");
+    read
 }
 
 /// Reads the input where it is a text.

@@ -1,5 +1,6 @@
 //! What an evaluation can refuse.
 
+use striae_cost_model::Bytes;
 use thiserror::Error;
 
 /// An operation that would give a wrong result, or cannot be done at all.
@@ -167,10 +168,31 @@ pub enum HeError {
     /// Weights encoded for another plan.
     #[error("linear: the weights were encoded for another plan")]
     PlanMismatch,
+    /// The file of encoded weights.
+    #[error("the file of encoded weights: {cause}")]
+    WeightFile {
+        /// What went wrong.
+        cause: String,
+    },
+    /// A memory budget below what is needed besides the weights, which alone can leave memory.
+    #[error("a memory budget of {budget} is too small: keys and ciphertexts need {needed}")]
+    MemoryBudget {
+        /// What the user allows.
+        budget: Bytes,
+        /// What there has to be.
+        needed: Bytes,
+    },
     /// An output of a linear plan without any term: its ciphertext would be a transparent zero.
     #[error("linear plan: output {output} has no term")]
     EmptyOutput {
         /// Output.
         output: usize,
     },
+}
+
+impl HeError {
+    /// Something went wrong with the file of encoded weights.
+    pub(crate) fn weight_file(cause: &dyn ToString) -> Self {
+        Self::WeightFile { cause: cause.to_string() }
+    }
 }

@@ -13,8 +13,10 @@ pub use circuit::{ActivationBounds, Circuit, CircuitError, StepTime, pack, refer
 pub use error::HeError;
 pub use noise::ErrorEstimate;
 pub use rns::serial::{
-    CiphertextGroup, CircuitHash, Content, FileKind, Fingerprint, GroupLabel, KeyId, SerialError, read_params,
-    write_params,
+    CiphertextGroup, CircuitHash, Content, FileKind, Fingerprint, GroupLabel, KeyId, SerialError, WeightIdentity,
+    read_params, write_params,
 };
-pub use rns::{FreshCiphertext, RnsBackend, RnsCiphertext, RnsClient, RnsEncryptor, RnsLinear, RnsPlain, Seed, Simd};
+pub use rns::{
+    FreshCiphertext, RnsBackend, RnsCiphertext, RnsClient, RnsEncryptor, RnsLinear, RnsPlain, Seed, Simd, WeightSpace,
+};
 pub use session::{Expected, Inference, Session, SessionError, SetupTime};

@@ -12,7 +12,7 @@ use striae_spaces::{TypedGraph, WeightStore};
 use crate::circuit::TrackedRun;
 use crate::{
     ActivationBounds, Circuit, CircuitError, ClearBackend, ErrorEstimate, HeBackend, HeClient, HeError, RnsBackend,
-    Seed, StepTime, pack, unpack,
+    Seed, StepTime, WeightSpace, pack, unpack,
 };
 
 /// Keys and circuit of one network.
@@ -58,20 +58,32 @@ impl<B: HeBackend> Session<B> {
         weights: &WeightStore,
         seed: Seed,
     ) -> Result<Self, SessionError> {
+        Self::new_in(WeightSpace::memory(), params, program, graph, weights, seed)
+    }
+
+    /// The same with the encoded weights in `space`.
+    pub fn new_in(
+        space: WeightSpace,
+        params: &CkksParams,
+        program: Arc<HeProgram>,
+        graph: &TypedGraph,
+        weights: &WeightStore,
+        seed: Seed,
+    ) -> Result<Self, SessionError> {
         let start = Instant::now();
         let roles = B::keygen(params, &program.keys(), seed)?;
-        Self::with_keys(roles, start.elapsed(), program, graph, weights)
+        Self::with_keys(space, (roles, start.elapsed()), program, graph, weights)
     }
 
     fn with_keys(
-        (client, backend): (B::Client, B),
-        keys: Duration,
+        space: WeightSpace,
+        ((client, backend), keys): ((B::Client, B), Duration),
         program: Arc<HeProgram>,
         graph: &TypedGraph,
         weights: &WeightStore,
     ) -> Result<Self, SessionError> {
         let start = Instant::now();
-        let circuit = Circuit::compile(&backend, program, graph, weights)?;
+        let circuit = Circuit::compile_in(space, &backend, program, graph, weights)?;
         let setup = SetupTime { keys, encoding: start.elapsed() };
         Ok(Self { client, backend, circuit, setup })
     }
@@ -119,7 +131,7 @@ impl Session<RnsBackend> {
 
     /// Bytes of all encoded diagonals.
     pub fn weight_bytes(&self) -> usize {
-        self.circuit.weight_bytes()
+        self.circuit.weight_bytes().0
     }
 }
 
@@ -158,7 +170,7 @@ impl Session<ClearBackend> {
     ) -> Result<Self, SessionError> {
         let start = Instant::now();
         let roles = ClearBackend::with_errors(params, &program.keys())?;
-        Self::with_keys(roles, start.elapsed(), program, graph, weights)
+        Self::with_keys(WeightSpace::memory(), (roles, start.elapsed()), program, graph, weights)
     }
 
     /// What an encrypted session should compute for an image.

@@ -68,6 +68,7 @@ impl Files {
             FileKind::SecretKey => &self.secret,
             FileKind::EvaluationKeys => &self.keys,
             FileKind::Ciphertexts => &self.ciphertexts,
+            FileKind::EncodedWeights => unreachable!("see the tests of weights"),
         }
     }
 
@@ -78,6 +79,7 @@ impl Files {
             FileKind::SecretKey => read_secret(&self.params, bytes).map(drop),
             FileKind::EvaluationKeys => read_keys(&self.params, bytes).map(drop),
             FileKind::Ciphertexts => read_group(&SERVER, bytes).map(drop),
+            FileKind::EncodedWeights => unreachable!("see the tests of weights"),
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::{
     ops::{ControlFlow, Not},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
-use striae_cost_model::{Calibration, HeProgram, Plan, estimate};
-use striae_he_eval::{ClearBackend, Inference, RnsBackend, Seed as KeySeed, Session, SessionError, reference};
+use striae_cost_model::{Bytes, Calibration, CkksParams, HeProgram, Plan, estimate};
+use striae_he_eval::{
+    ClearBackend, HeError, Inference, RnsBackend, Seed as KeySeed, Session, SessionError, WeightSpace, reference,
+};
 use striae_spaces::{TypedGraph, WeightError, WeightStore};
 use thiserror::Error;
 
@@ -126,6 +129,23 @@ pub enum VerifyError {
     },
 }
 
+/// What the evaluation may hold in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryLimit {
+    /// Bytes of keys, ciphertexts and encoded weights.
+    pub budget: Bytes,
+    /// Folder for the temporary file of weights beyond it.
+    pub folder: PathBuf,
+}
+
+impl MemoryLimit {
+    /// Where the encoded weights of a program go: in memory if there is no limit.
+    pub fn space(limit: Option<&Self>, program: &HeProgram, params: &CkksParams) -> Result<WeightSpace, HeError> {
+        let within = |limit: &Self| WeightSpace::within(limit.budget, &limit.folder, program, params);
+        limit.map_or_else(|| Ok(WeightSpace::memory()), within)
+    }
+}
+
 /// What to check.
 pub struct VerifyInput<'a> {
     /// Parameters and lowering.
@@ -138,6 +158,8 @@ pub struct VerifyInput<'a> {
     pub images: &'a [(Vec<f32>, u8)],
     /// Threads of the evaluation.
     pub threads: usize,
+    /// Limit on memory, if there is one.
+    pub memory: Option<&'a MemoryLimit>,
 }
 
 /// Runs the images under encryption; `observer` hears of every finished image and may stop the check.
@@ -161,8 +183,9 @@ fn verify_here(
     let program = Arc::new(input.plan.program.clone());
     let predicted = estimate(&program, params, calibration);
     let bound = error_bound(input, &program)?;
+    let space = MemoryLimit::space(input.memory, &program, params).map_err(SessionError::He)?;
     let session: Session<RnsBackend> =
-        Session::new(params, Arc::clone(&program), graph, input.weights, KeySeed::Entropy)?;
+        Session::new_in(space, params, Arc::clone(&program), graph, input.weights, KeySeed::Entropy)?;
     let mut runs: Vec<Inference> = Vec::with_capacity(input.images.len());
     let mut comparison = Comparison { bound, ..Comparison::default() };
     for (i, (image, label)) in input.images.iter().enumerate() {

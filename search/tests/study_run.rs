@@ -51,6 +51,7 @@ fn run(folder: &Path, threads: usize, stop_after: usize) -> (bool, Store) {
         folder: folder.join("small"),
         threads,
         calibration: Calibration::generic(),
+        memory: None,
     };
     let (stop, finished) = (AtomicBool::new(false), AtomicUsize::new(0));
     let listener = |event: &SearchEvent| {

@@ -2,7 +2,7 @@
 
 use striae_cost_model::{CkksParams, KeyPlan, LinearPlan, OpCounts};
 
-use crate::{HeError, Seed};
+use crate::{HeError, Seed, WeightSpace};
 
 /// The owner of the secret key.
 pub trait HeClient: Send + Sync {
@@ -57,6 +57,18 @@ pub trait HeBackend: Send + Sync + Sized {
         plain_scale: f64,
         fill: &(dyn Fn(usize, &mut [f64]) + Sync),
     ) -> Result<Self::EncodedLinear, HeError>;
+
+    /// The same into the next place of `space`. A backend whose weights are always in memory needs no other than this one.
+    fn encode_linear_in(
+        &self,
+        space: &mut WeightSpace,
+        plan: &LinearPlan,
+        (level, plain_scale): (usize, f64),
+        fill: &(dyn Fn(usize, &mut [f64]) + Sync),
+    ) -> Result<Self::EncodedLinear, HeError> {
+        let _ = space;
+        self.encode_linear(plan, level, plain_scale, fill)
+    }
 
     /// Executes a plan, folds included. The results are rescaled: one level lower, with scale
     /// `input scale * plain_scale / q_level`.

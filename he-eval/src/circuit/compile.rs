@@ -5,7 +5,7 @@ use std::sync::Arc;
 use striae_cost_model::{HeProgram, LinearStep, Step, StepKind, ValueId};
 use striae_spaces::{Op, TypedGraph, WeightStore};
 
-use crate::{HeBackend, HeError};
+use crate::{HeBackend, HeError, RnsBackend, WeightSpace};
 
 use super::{
     CircuitError,
@@ -43,8 +43,19 @@ struct Known {
 }
 
 impl<B: HeBackend> Circuit<B> {
-    /// Encodes the weights of a folded network for its program.
+    /// Encodes the weights of a folded network for its program, in memory.
     pub fn compile(
+        backend: &B,
+        program: Arc<HeProgram>,
+        graph: &TypedGraph,
+        store: &WeightStore,
+    ) -> Result<Self, CircuitError> {
+        Self::compile_in(WeightSpace::memory(), backend, program, graph, store)
+    }
+
+    /// The same with the diagonals in `space`.
+    pub fn compile_in(
+        mut space: WeightSpace,
         backend: &B,
         program: Arc<HeProgram>,
         graph: &TypedGraph,
@@ -59,7 +70,7 @@ impl<B: HeBackend> Circuit<B> {
             let ctx = StepContext { graph, store, program: &program, affine: &known.affine, scale: &known.scale };
             let in_step = |source| CircuitError::Backend { step: i, node: step.node, source };
             let (encoded, affine, scale) = match &step.kind {
-                StepKind::Linear(linear) => compile_linear(backend, &ctx, i, linear, input_scale)?,
+                StepKind::Linear(linear) => compile_linear((backend, &mut space), &ctx, i, linear, input_scale)?,
                 StepKind::Square { input, shift } => {
                     compile_square(backend, &ctx, step, *input, *shift)?.map_err(in_step)?
                 }
@@ -76,6 +87,7 @@ impl<B: HeBackend> Circuit<B> {
             known.affine.push(affine);
             known.scale.push(scale);
         }
+        space.finish().map_err(CircuitError::Space)?;
         Ok(Self { program, steps, input_scale })
     }
 
@@ -90,10 +102,21 @@ impl<B: HeBackend> Circuit<B> {
     }
 }
 
+impl Circuit<RnsBackend> {
+    /// Bytes of all encoded diagonals, and of those that are held in memory.
+    pub fn weight_bytes(&self) -> (usize, usize) {
+        let linear = |step: &EncodedStep<RnsBackend>| match step {
+            EncodedStep::Linear { weights, .. } => Some((weights.bytes(), weights.held_bytes())),
+            EncodedStep::Square { .. } | EncodedStep::WindowSum => None,
+        };
+        self.steps.iter().filter_map(linear).fold((0, 0), |sum, step| (sum.0 + step.0, sum.1 + step.1))
+    }
+}
+
 type Compiled<B> = (EncodedStep<B>, Affine, f64);
 
 fn compile_linear<B: HeBackend>(
-    backend: &B,
+    (backend, space): (&B, &mut WeightSpace),
     ctx: &StepContext<'_>,
     index: usize,
     linear: &LinearStep,
@@ -109,7 +132,7 @@ fn compile_linear<B: HeBackend>(
     // The result comes out at exactly the target scale after the division by the level's prime.
     let plain_scale = target_scale * backend.modulus(linear.level) / ctx.scale[linear.inputs[0].index()];
     let fill = |term: usize, slots: &mut [f64]| weights.fill(term, slots);
-    let encoded = backend.encode_linear(&linear.plan, linear.level, plain_scale, &fill).map_err(in_step)?;
+    let encoded = backend.encode_linear_in(space, &linear.plan, (linear.level, plain_scale), &fill).map_err(in_step)?;
     let bias = encode_vector(backend, ctx.program, index + 1, &weights.bias, target_scale).map_err(in_step)?;
     Ok((EncodedStep::Linear { weights: encoded, bias }, Affine::identity(value.layout.len()), target_scale))
 }

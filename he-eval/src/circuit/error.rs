@@ -19,6 +19,9 @@ pub enum CircuitError {
         /// Cause.
         source: HeError,
     },
+    /// The file of encoded weights cannot be completed.
+    #[error(transparent)]
+    Space(HeError),
     /// Weights do not fit the network.
     #[error(transparent)]
     Weights(#[from] WeightError),

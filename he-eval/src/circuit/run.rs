@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use striae_cost_model::{LinearStep, StepKind};
 
-use crate::{HeBackend, HeError, RnsBackend};
+use crate::{HeBackend, HeError};
 
 use super::{Circuit, CircuitError, compile::EncodedStep};
 
@@ -97,17 +97,6 @@ impl<B: HeBackend> Circuit<B> {
             // Compiling pairs every step with its own kind.
             _ => unreachable!("step {i} was compiled as another kind"),
         }
-    }
-}
-
-impl Circuit<RnsBackend> {
-    /// Bytes of all encoded diagonals.
-    pub(crate) fn weight_bytes(&self) -> usize {
-        let of_step = |step: &EncodedStep<RnsBackend>| match step {
-            EncodedStep::Linear { weights, .. } => weights.bytes(),
-            EncodedStep::Square { .. } | EncodedStep::WindowSum => 0,
-        };
-        self.steps.iter().map(of_step).sum()
     }
 }
 

@@ -14,7 +14,7 @@ use super::client::RnsClient;
 use super::context::Context;
 use super::keys::{EvaluationKeys, RotationKey, SecretKey};
 use super::keyswitch::{Addend, Digits, ExtendedPair};
-use super::linear::{RnsLinear, encode_linear, linear};
+use super::linear::{RnsLinear, WeightSpace, encode_linear, linear};
 use super::serial::{Fingerprint, Identity, KeyId};
 use super::simd::{self, Simd};
 use super::{parallel, sampling};
@@ -149,7 +149,17 @@ impl HeBackend for RnsBackend {
         plain_scale: f64,
         fill: &(dyn Fn(usize, &mut [f64]) + Sync),
     ) -> Result<RnsLinear, HeError> {
-        encode_linear(&self.ctx, plan, level, plain_scale, fill)
+        self.encode_linear_in(&mut WeightSpace::memory(), plan, (level, plain_scale), fill)
+    }
+
+    fn encode_linear_in(
+        &self,
+        space: &mut WeightSpace,
+        plan: &LinearPlan,
+        (level, plain_scale): (usize, f64),
+        fill: &(dyn Fn(usize, &mut [f64]) + Sync),
+    ) -> Result<RnsLinear, HeError> {
+        encode_linear(&self.ctx, space, plan, (level, plain_scale), fill)
     }
 
     fn linear(

@@ -15,6 +15,7 @@ mod evaluator;
 mod keys;
 mod keyswitch;
 mod linear;
+mod mapped;
 mod modulus;
 mod ntt;
 mod parallel;
@@ -29,7 +30,7 @@ mod simd;
 pub use ciphertext::{FreshCiphertext, RnsCiphertext, RnsPlain};
 pub use client::{RnsClient, RnsEncryptor};
 pub use evaluator::RnsBackend;
-pub use linear::RnsLinear;
+pub use linear::{RnsLinear, WeightSpace};
 pub use sampling::Seed;
 pub use simd::Simd;
 

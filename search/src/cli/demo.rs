@@ -38,7 +38,7 @@ pub(crate) fn run(args: &DemoArgs, threads: usize, output: Output) -> Outcome {
     } else {
         calibrate::quick_at(&args.out.join("calibration.toml"), output)?
     };
-    let Searched { view, stopped } = search(&files, &chosen.calibration, threads, output)?;
+    let Searched { view, stopped } = search(&files, &chosen.calibration, None, threads, output)?;
     let page = report::write(&view, &files.folder.join("report"))?;
     if output.json {
         output.value(&json!({ "page": page, "study": view }))?;

@@ -186,13 +186,24 @@ impl From<ReportError> for Failure {
 
 impl From<HeError> for Failure {
     fn from(e: HeError) -> Self {
-        Self::unexpected(e)
+        match e {
+            HeError::MemoryBudget { .. } => {
+                Self::bad_input(e, "raise --memory, or choose a network with fewer rotations or smaller parameters")
+            }
+            HeError::WeightFile { .. } => {
+                Self::bad_input(e, "check that the folder exists, is yours to write, and that its disk has room")
+            }
+            _ => Self::unexpected(e),
+        }
     }
 }
 
 impl From<CircuitError> for Failure {
     fn from(e: CircuitError) -> Self {
-        Self::unexpected(e)
+        match e {
+            CircuitError::Space(e) | CircuitError::Backend { source: e @ HeError::WeightFile { .. }, .. } => e.into(),
+            _ => Self::unexpected(e),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod export;
 mod failure;
 mod interrupt;
 mod library_errors;
+mod memory;
 mod output;
 mod progress;
 mod report;

@@ -11,12 +11,14 @@ use striae_reports::format::{percent, seconds};
 use striae_reports::table::headline;
 use striae_reports::view::StudyView;
 use striae_search::run::{StudyRun, StudyRunOptions};
+use striae_search::verify::MemoryLimit;
 use striae_search::{SearchEvent, Stage, StopReason, TrialState, view};
 
 use super::calibration::CalibrationArgs;
 use super::exit::Exit;
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupt;
+use super::memory::MemoryArgs;
 use super::output::Output;
 use super::progress::{Progress, rough};
 use super::study_files::{StudyArgs, StudyFiles, shown};
@@ -27,13 +29,15 @@ pub(crate) struct SearchArgs {
     study: StudyArgs,
     #[command(flatten)]
     calibration: CalibrationArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 /// Runs `striae search`.
 pub(crate) fn run(args: &SearchArgs, threads: usize, output: Output) -> Outcome {
     let files = args.study.open()?;
     let chosen = args.calibration.load(output)?;
-    let Searched { view, stopped, .. } = search(&files, &chosen.calibration, threads, output)?;
+    let Searched { view, stopped, .. } = search(&files, &chosen.calibration, args.memory.limit(), threads, output)?;
     print(&view, output)?;
     if stopped == Some(StopReason::Interrupted) {
         output.note("stopped; the same command goes on");
@@ -55,6 +59,7 @@ pub(crate) struct Searched {
 pub(crate) fn search(
     files: &StudyFiles,
     calibration: &Calibration,
+    memory: Option<MemoryLimit>,
     threads: usize,
     output: Output,
 ) -> Result<Searched, Failure> {
@@ -67,6 +72,7 @@ pub(crate) fn search(
         folder: files.folder.clone(),
         threads,
         calibration: calibration.clone(),
+        memory,
     };
     let stopped = StudyRun::open(&files.study, options, &listener, &stop)?.run()?;
     drop(watcher);

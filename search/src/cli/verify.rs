@@ -11,7 +11,7 @@ use striae_reports::format::percent;
 use striae_reports::table::{headline, layers, precision, predictions};
 use striae_reports::view::{NetworkView, PredictionView};
 use striae_search::run::{load_data, picks_of, record_verification};
-use striae_search::verify::{Verification, VerifyInput, verify};
+use striae_search::verify::{MemoryLimit, Verification, VerifyInput, verify};
 use striae_search::view;
 use striae_spaces::{TypedGraph, WeightStore};
 use striae_train::{Dataset, SeedTree, load};
@@ -22,6 +22,7 @@ use super::exit::Exit;
 use super::export::load_pick;
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupt;
+use super::memory::MemoryArgs;
 use super::output::Output;
 use super::progress::Progress;
 use super::search::{check_line, is_study};
@@ -48,6 +49,8 @@ pub(crate) struct VerifyArgs {
     images: u32,
     #[command(flatten)]
     calibration: CalibrationArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 /// A network to check.
@@ -77,12 +80,14 @@ pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome 
     let interrupt = Interrupt::listen()?;
     let count = (args.images as usize).min(test.len());
     let images: Vec<(Vec<f32>, u8)> = (0..count).map(|i| (test.image(i), test.labels()[i])).collect();
+    let limit = args.memory.limit();
     let (mut views, mut all) = (Vec::new(), Vec::new());
     for subject in &subjects {
         if subject.params.security() == Security::Insecure {
             output.warn(format_args!("{}: INSECURE parameters, below 128 bits of security", subject.label));
         }
-        let (view, found) = check(subject, &images, &chosen.calibration, threads, &interrupt, output)?;
+        let (view, found) =
+            check(subject, &images, &chosen.calibration, (threads, limit.as_ref()), &interrupt, output)?;
         output.note(format_args!("{}: {}", subject.label, check_line(&found)));
         if let Some(share) = found.coarse() {
             let (label, share) = (&subject.label, percent(share, 1));
@@ -155,7 +160,7 @@ fn check(
     subject: &Subject,
     images: &[(Vec<f32>, u8)],
     calibration: &Calibration,
-    threads: usize,
+    (threads, memory): (usize, Option<&MemoryLimit>),
     interrupt: &Interrupt,
     output: Output,
 ) -> Result<(NetworkView, Verification), Failure> {
@@ -167,7 +172,7 @@ fn check(
     };
     let mut progress = Progress::new(output, images.len() as u64);
     let started = Instant::now();
-    let input = VerifyInput { plan: &plan, graph, weights, images, threads };
+    let input = VerifyInput { plan: &plan, graph, weights, images, threads, memory };
     let found = verify(&input, calibration, &mut |done| {
         let left = started.elapsed().mul_f64((images.len() - done) as f64 / done.max(1) as f64);
         progress.set(done as u64, Some(left), format_args!("{label}: {done} of {} images", images.len()));

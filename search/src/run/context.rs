@@ -17,6 +17,7 @@ use super::RunError;
 use crate::{
     SearchEvent, SpaceRef, StopReason, Study,
     storage::{Store, StoredStudy},
+    verify::MemoryLimit,
 };
 
 /// Share of the training images that the search validates on.
@@ -35,6 +36,8 @@ pub struct StudyRunOptions {
     pub threads: usize,
     /// Times that estimates use.
     pub calibration: Calibration,
+    /// Limit on the memory of the encrypted check, if there is one.
+    pub memory: Option<MemoryLimit>,
 }
 
 /// A study with all it needs to run.

@@ -191,7 +191,8 @@ impl StudyRun<'_> {
         let count = self.study.verify().images.min(self.splits.test.len());
         let images: Vec<(Vec<f32>, u8)> =
             (0..count).map(|i| (self.splits.test.image(i), self.splits.test.labels()[i])).collect();
-        let input = VerifyInput { plan: &plan, graph: &graph, weights: &weights, images: &images, threads: 1 };
+        let memory = self.options.memory.as_ref();
+        let input = VerifyInput { plan: &plan, graph: &graph, weights: &weights, images: &images, threads: 1, memory };
         let arch_id = pick.arch_id.clone();
         let verification = verify(&input, &self.options.calibration, &mut |done| {
             self.emit(&SearchEvent::ImageVerified { arch_id: arch_id.clone(), done, images: count });

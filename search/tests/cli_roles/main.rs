@@ -161,6 +161,33 @@ fn the_whole_way() {
 }
 
 #[test]
+fn weights_may_be_outside_of_memory() {
+    fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
+        [&INFER, ["--force"].as_slice(), args].concat()
+    }
+    let (dir, _) = prepared();
+    let at = dir.path();
+    let memory = &done(at, &["cost", SMALL, "--params", PARAMETERS])["networks"][0]["estimate"]["memory"];
+    let needed = memory.as_object().expect("by what it holds").values().filter_map(Value::as_u64).sum::<u64>();
+    let less = (needed - 1).to_string();
+    done(at, &INFER);
+    let expected = fs::read(at.join("result.ct")).expect("readable");
+    for args in [["--memory", "8GiB"], ["--memory", &less], ["--weights", "w"], ["--weights", "w"]] {
+        done(at, &with(&args));
+        assert!(fs::read(at.join("result.ct")).expect("readable") == expected, "{args:?}");
+    }
+    let fails = |args: &[&str], words: &[&str]| refused(at, &with(args), words);
+    fails(&["--memory", "1KiB"], &["a memory budget of 1.0 KiB is too small"]);
+    fails(&["--memory", "much"], &["`much` is no size", "8GiB"]);
+    fails(&["--memory", &less, "--weights-dir", "nowhere"], &["cannot be made in nowhere"]);
+    fails(&["--weights", "a.keys"], &["a.keys: kind: the file holds evaluation keys"]);
+    let mut damaged = fs::read(at.join("w")).expect("readable");
+    *damaged.last_mut().expect("not empty") ^= 1;
+    fs::write(at.join("w"), damaged).expect("written");
+    fails(&["--weights", "w"], &["w: checksum"]);
+}
+
+#[test]
 fn the_bundle_says_how_it_is_lowered() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let at = dir.path();

@@ -9,8 +9,12 @@
 
 mod encoded;
 mod run;
+mod sink;
+mod space;
+mod stored;
 
 pub use encoded::RnsLinear;
+pub use space::WeightSpace;
 
 pub(crate) use encoded::encode_linear;
 pub(crate) use run::{IndexedTerms, linear};

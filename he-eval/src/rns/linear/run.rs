@@ -148,6 +148,7 @@ impl Run<'_> {
     /// The sums of one limb.
     fn limb_sums(&self, t: usize, terms: &IndexedTerms, out: &mut [u64]) {
         let ctx = self.ctx;
+        self.weights.limbs[t].prefetch();
         let mut operands = ctx.pool.take(terms.operand_words(ctx.n));
         self.make_operands(t, &terms.operands, &mut operands);
         terms.multiply(ctx, (self.weights.level, t), &self.weights.limbs[t], &operands, out);

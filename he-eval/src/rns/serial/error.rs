@@ -70,6 +70,9 @@ pub enum SerialError {
         /// How much.
         extra: u64,
     },
+    /// Weights of another network, other weights, or lowered otherwise.
+    #[error("network: the weights are of another network, or encoded for another program")]
+    Network,
     /// Damaged.
     #[error("checksum: does not match, the file is damaged")]
     Checksum,

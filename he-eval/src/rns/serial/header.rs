@@ -31,10 +31,13 @@ pub enum FileKind {
     EvaluationKeys = 3,
     /// Ciphertexts of one image or one result.
     Ciphertexts = 4,
+    /// Encoded weights of one network.
+    EncodedWeights = 5,
 }
 
 impl FileKind {
-    const ALL: [Self; 4] = [Self::Parameters, Self::SecretKey, Self::EvaluationKeys, Self::Ciphertexts];
+    const ALL: [Self; 5] =
+        [Self::Parameters, Self::SecretKey, Self::EvaluationKeys, Self::Ciphertexts, Self::EncodedWeights];
 
     /// The kind of a file, from its first bytes alone.
     pub fn peek(input: &mut dyn Read) -> Result<Self, SerialError> {
@@ -63,6 +66,7 @@ impl fmt::Display for FileKind {
             Self::SecretKey => "a secret key",
             Self::EvaluationKeys => "evaluation keys",
             Self::Ciphertexts => "ciphertexts",
+            Self::EncodedWeights => "encoded weights",
         })
     }
 }
@@ -195,6 +199,6 @@ impl Header {
 }
 
 /// The first `N` bytes.
-fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     std::array::from_fn(|i| bytes[i])
 }

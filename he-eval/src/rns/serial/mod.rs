@@ -1,4 +1,4 @@
-//! Files of parameters, keys and ciphertexts, for roles that do not share a process.
+//! Files of parameters, keys, ciphertexts and encoded weights, for roles that do not share a process.
 //!
 //! Every file is, in little-endian order:
 //!
@@ -26,10 +26,14 @@ mod header;
 mod keys;
 mod params;
 mod stream;
+mod weights;
 
 pub use ciphertexts::{CiphertextGroup, CircuitHash, Content, GroupLabel};
 pub use error::SerialError;
 pub use header::{FileKind, Fingerprint, KeyId};
 pub use params::{read_params, write_params};
 
+pub use weights::WeightIdentity;
+
 pub(super) use header::Identity;
+pub(super) use weights::{Section, read_sections, sections_start, write_sections};

@@ -42,7 +42,7 @@ fn open(path: &Path) -> Result<(File, u64), Failure> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is non-exhaustive; all that is not named is damage")]
-fn refusal(path: &Path, error: &SerialError) -> Failure {
+pub(super) fn refusal(path: &Path, error: &SerialError) -> Failure {
     const DAMAGED: &str = "the file is damaged or cut off: copy it again, or make it again";
     let hint = match error {
         SerialError::Io(e) => return Failure::unreadable(path, e),
@@ -53,6 +53,9 @@ fn refusal(path: &Path, error: &SerialError) -> Failure {
         SerialError::Kind { .. } => "give the file that this option names; perhaps two of them changed places",
         SerialError::Version { .. } => "use the version of striae that wrote the file, or a later one",
         SerialError::Parameters { .. } => "it was made for another bundle: make it again with this one",
+        SerialError::Network => {
+            "it was made for another bundle or another version of striae: delete it, or give another name"
+        }
         SerialError::Key { .. } => "use keys and ciphertexts of one `striae keygen`",
         SerialError::Label { .. } => {
             "make keys and image with this bundle and this version of striae; `infer` takes what `encrypt` wrote, `decrypt` \

@@ -5,13 +5,16 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
-use striae_he_eval::{CiphertextGroup, Circuit, Content, FileKind, RnsBackend};
+use striae_he_eval::{CiphertextGroup, Circuit, Content, FileKind, RnsBackend, WeightIdentity, WeightSpace};
+use striae_search::verify::MemoryLimit;
+use striae_spaces::WeightStore;
 
-use super::files::{Target, read, refuse_secret};
+use super::files::{Target, read, refusal, refuse_secret};
 use super::network::Network;
 use crate::cli::bundle::Bundle;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::memory::MemoryArgs;
 use crate::cli::output::Output;
 
 #[derive(Args, Debug)]
@@ -28,6 +31,11 @@ pub(crate) struct InferArgs {
     /// Encrypted result to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// File of encoded weights: made if it does not exist, read instead of encoding if it does
+    #[arg(long, value_name = "FILE", conflicts_with = "memory")]
+    weights: Option<PathBuf>,
+    #[command(flatten)]
+    memory: MemoryArgs,
     /// Replace an existing file of ciphertexts
     #[arg(long)]
     force: bool,
@@ -46,7 +54,8 @@ pub(crate) fn run(args: &InferArgs, output: Output) -> Outcome {
     let label = network.label(Content::Image);
     let input = read(&args.input, |file, len| backend.read_ciphertexts(&label, file, len))?.ciphertexts;
     network.check(Content::Image, &input, &args.input)?;
-    let circuit = Circuit::compile(&backend, network.program.clone(), &network.graph, &weights)?;
+    let space = space(args, &network, &weights)?;
+    let circuit = Circuit::compile_in(space, &backend, network.program.clone(), &network.graph, &weights)?;
     check_scale(args, &input, circuit.input_scale())?;
     let start = Instant::now();
     let (ciphertexts, _) = circuit.run(&backend, input)?;
@@ -60,6 +69,15 @@ pub(crate) fn run(args: &InferArgs, output: Output) -> Outcome {
         output.note(format_args!("evaluated in {:.1} ms", latency.as_secs_f64() * 1e3));
     }
     Ok(Exit::Success)
+}
+
+/// Where the encoded weights are or go.
+fn space(args: &InferArgs, network: &Network, weights: &WeightStore) -> Result<WeightSpace, Failure> {
+    let Some(path) = &args.weights else {
+        return Ok(MemoryLimit::space(args.memory.limit().as_ref(), &network.program, &network.params)?);
+    };
+    let identity = WeightIdentity::of(&network.params, &network.program, &network.graph, weights)?;
+    WeightSpace::file(path, identity).map_err(|e| refusal(path, &e))
 }
 
 /// A result at another scale would be read as other values.

@@ -1,0 +1,26 @@
+//! `--memory`: what encrypted evaluation may hold.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use striae_cost_model::Bytes;
+use striae_search::verify::MemoryLimit;
+
+/// A limit on memory.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MemoryArgs {
+    /// Memory for keys, ciphertexts and encoded weights, such as 8GiB; weights beyond it are read from a temporary file
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Bytes>,
+    /// Folder of that file [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR", requires = "memory")]
+    weights_dir: Option<PathBuf>,
+}
+
+impl MemoryArgs {
+    /// The limit, if there is one.
+    pub(crate) fn limit(&self) -> Option<MemoryLimit> {
+        let folder = || self.weights_dir.clone().unwrap_or_else(std::env::temp_dir);
+        self.memory.map(|budget| MemoryLimit { budget, folder: folder() })
+    }
+}
