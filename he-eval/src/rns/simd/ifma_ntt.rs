@@ -1,8 +1,8 @@
 //! Negacyclic transform with AVX-512 IFMA.
 //!
 //! Harvey's lazy butterflies with Shoup twiddles: forward values stay below 4p, inverse values below 2p, and for wide
-//! primes below 8p and 4p (see `vector`). The
-//! upper levels run as radix-4 passes with broadcast twiddles, depth first so that blocks stay in the first-level cache.
+//! primes below 8p and 4p (see `vector`). The upper levels run as radix-4 passes with broadcast twiddles, depth first so
+//! that blocks stay in the first-level cache.
 //! The last six levels work on 64 words in eight registers: three levels across registers, an 8 x 8 transpose, three
 //! more across registers with one twiddle per lane, and the transpose back, which keeps the plain bit-reversed order
 //! that cheap automorphisms need (see `automorphism`).
