@@ -26,6 +26,7 @@ mod recover;
 mod sampling;
 pub(crate) mod serial;
 mod simd;
+mod square;
 
 pub use ciphertext::{FreshCiphertext, RnsCiphertext, RnsPlain};
 pub use client::{RnsClient, RnsEncryptor};

@@ -132,13 +132,6 @@ pub(crate) struct Poly {
     pool: Arc<Pool>,
 }
 
-impl Poly {
-    /// Shortens to `len` words.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
-    }
-}
-
 /// For those that hold a message: it stays in a buffer that goes back to its pool otherwise.
 impl Zeroize for Poly {
     fn zeroize(&mut self) {
