@@ -18,7 +18,7 @@ mod linear;
 mod mapped;
 mod modulus;
 mod ntt;
-mod parallel;
+pub(crate) mod parallel;
 mod pool;
 mod primes;
 mod probe;
