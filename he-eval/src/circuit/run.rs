@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use striae_cost_model::{LinearStep, StepKind};
 
+use crate::rns::parallel;
 use crate::{HeBackend, HeError};
 
 use super::{Circuit, CircuitError, compile::EncodedStep};
@@ -73,28 +74,29 @@ impl<B: HeBackend> Circuit<B> {
         last
     }
 
+    /// One step; its ciphertexts run beside each other, and each of them over its limbs, on whichever thread is free.
     fn step(&self, backend: &B, i: usize, values: &[Vec<B::Ciphertext>]) -> Result<Vec<B::Ciphertext>, HeError> {
         match (&self.program.steps[i].kind, &self.steps[i]) {
             (StepKind::Linear(step), EncodedStep::Linear { weights, bias }) => {
                 let inputs = gather(backend, step, values)?;
                 let outputs = backend.linear(&step.plan, weights, &inputs)?;
-                outputs.iter().zip(bias).map(|(ct, b)| backend.add_plain(ct, b)).collect()
+                parallel::collect(outputs.len(), |k| backend.add_plain(&outputs[k], &bias[k]))
             }
             (StepKind::Square { input, .. }, EncodedStep::Square { shift, .. }) => {
                 let operands = &values[input.index()];
                 match shift {
                     Some(shift) => {
-                        let shifted = operands.iter().zip(shift).map(|(ct, s)| backend.add_plain(ct, s));
-                        backend.square_all(&shifted.collect::<Result<Vec<_>, _>>()?)
+                        let shifted = |k: usize| backend.add_plain(&operands[k], &shift[k]);
+                        backend.square_all(&parallel::collect(operands.len(), shifted)?)
                     }
                     None => backend.square_all(operands),
                 }
             }
             (StepKind::WindowSum { input, stages }, EncodedStep::WindowSum) => {
-                let sums = |ct: &B::Ciphertext| {
-                    stages.iter().try_fold(ct.clone(), |sum, rotations| backend.rotate_sum(&sum, rotations))
-                };
-                values[input.index()].iter().map(sums).collect()
+                let operands = &values[input.index()];
+                parallel::collect(operands.len(), |k| {
+                    stages.iter().try_fold(operands[k].clone(), |sum, rotations| backend.rotate_sum(&sum, rotations))
+                })
             }
             // Compiling pairs every step with its own kind.
             _ => unreachable!("step {i} was compiled as another kind"),
@@ -110,6 +112,9 @@ fn gather<B: HeBackend>(
 ) -> Result<Vec<B::Ciphertext>, HeError> {
     let first = &values[step.inputs[0].index()][0];
     let scale = backend.scale(first);
-    let operands = step.inputs.iter().flat_map(|v| &values[v.index()]);
-    operands.map(|ct| backend.with_scale(&backend.drop_to_level(ct, step.level)?, scale)).collect()
+    let operands: Vec<&B::Ciphertext> = step.inputs.iter().flat_map(|v| &values[v.index()]).collect();
+    parallel::collect(operands.len(), |k| {
+        let lower = backend.drop_to_level(operands[k], step.level)?;
+        if backend.scale(&lower) == scale { Ok(lower) } else { backend.with_scale(&lower, scale) }
+    })
 }

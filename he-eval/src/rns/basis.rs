@@ -46,7 +46,7 @@ impl<'a> Limbs<'a> {
 /// What one target prime needs.
 #[derive(Clone, Debug)]
 struct Target {
-    /// hat_i mod t for every i, then -D mod t if there is more than one prime.
+    /// hat_i mod t for every i, then -D mod t if there is more than one prime; all times a factor, as is h.
     coefficients: Vec<u64>,
     /// h mod t.
     half: u64,
@@ -71,8 +71,14 @@ pub(crate) struct Conversion {
 
 impl Conversion {
     /// Conversion from the primes `from` to the primes `to`, both by index; `unscaled` is the factor that the inverse
-    /// transform leaves.
-    pub(crate) fn new(primes: &[Modulus], unscaled: u64, from: &[usize], to: &[usize]) -> Self {
+    /// transform leaves. The result is multiplied by `times` of its prime.
+    pub(crate) fn new(
+        primes: &[Modulus],
+        unscaled: u64,
+        from: &[usize],
+        to: &[usize],
+        times: impl Fn(&Modulus) -> u64,
+    ) -> Self {
         let hat = |i: usize, m: &Modulus| product(primes, from.iter().filter(|&&j| j != i), m);
         let half = |m: &Modulus| m.mul(m.sub(product(primes, from, m), 1), m.inv(2));
         let mut conversion = Self {
@@ -91,11 +97,12 @@ impl Conversion {
         }
         for &t in to {
             let m = &primes[t];
-            let mut coefficients: Vec<u64> = from.iter().map(|&i| hat(i, m)).collect();
+            let times = times(m);
+            let mut coefficients: Vec<u64> = from.iter().map(|&i| m.mul(times, hat(i, m))).collect();
             if from.len() > 1 {
-                coefficients.push(m.neg(product(primes, from, m)));
+                coefficients.push(m.mul(times, m.neg(product(primes, from, m))));
             }
-            conversion.targets[t] = Some(Target { coefficients, half: half(m) });
+            conversion.targets[t] = Some(Target { coefficients, half: m.mul(times, half(m)) });
         }
         conversion
     }
@@ -112,8 +119,7 @@ impl Conversion {
         parallel::each_limb(ctx.n, ys, |i, y| {
             let tables = &ctx.tables[self.from[i]];
             y.copy_from_slice(source(i));
-            tables.inverse_unscaled(y);
-            simd::scale_add(ctx.simd, &tables.modulus, y, self.factors[i], self.shifts[i]);
+            tables.inverse_scaled(self.factors[i], self.shifts[i], y);
         });
         if count > 1 {
             let ys: Vec<&[u64]> = ys.chunks_exact(ctx.n).collect();
@@ -135,6 +141,7 @@ impl Conversion {
 /// Rounded division of a polynomial by the product D of some of its primes, which disappear.
 #[derive(Clone, Debug)]
 pub(crate) struct Division {
+    /// Of the remainder r, to -r / D.
     conversion: Conversion,
     /// Where the dropped primes stand among the limbs of the dividend.
     positions: Vec<usize>,
@@ -146,24 +153,41 @@ impl Division {
     /// Division by the primes `drop` (index, position in the dividend), keeping the first `keep` primes.
     pub(crate) fn new(primes: &[Modulus], unscaled: u64, drop: &[(usize, usize)], keep: usize) -> Self {
         let from: Vec<usize> = drop.iter().map(|d| d.0).collect();
-        let inverse = |m: &Modulus| m.shoup(m.inv(product(primes, &from, m)));
+        let inverse = |m: &Modulus| m.inv(product(primes, &from, m));
+        let kept: Vec<usize> = (0..keep).collect();
         Self {
-            conversion: Conversion::new(primes, unscaled, &from, &(0..keep).collect::<Vec<_>>()),
+            conversion: Conversion::new(primes, unscaled, &from, &kept, |m| m.neg(inverse(m))),
             positions: drop.iter().map(|d| d.1).collect(),
-            inverses: primes[..keep].iter().map(inverse).collect(),
+            inverses: primes[..keep].iter().map(|m| m.shoup(inverse(m))).collect(),
         }
     }
 
     /// round(x / D).
     pub(crate) fn divide(&self, ctx: &Context, x: Limbs<'_>) -> Poly {
-        let mut work = ctx.pool.take(self.conversion.work_limbs() * ctx.n);
-        self.conversion.prepare(ctx, |i| x.at(self.positions[i]), &mut work);
-        let mut out = ctx.pool.take(self.inverses.len() * ctx.n);
-        parallel::each_limb(ctx.n, &mut out, |t, out| {
-            let mut remainder = ctx.pool.take(ctx.n);
-            self.conversion.convert(ctx, t, &work, &mut remainder);
-            let m = &ctx.tables[t].modulus;
-            simd::sub_scale(ctx.simd, m, x.at(t), &remainder, self.inverses[t], out);
+        let [out] = self.divide_all(ctx, [x]);
+        out
+    }
+
+    /// The same of both polynomials of a ciphertext.
+    pub(crate) fn divide_pair(&self, ctx: &Context, x: [Limbs<'_>; 2]) -> [Poly; 2] {
+        self.divide_all(ctx, x)
+    }
+
+    /// x / D - r / D of every x, in one parallel region; what a thread writes it needs no other buffer for.
+    fn divide_all<const COUNT: usize>(&self, ctx: &Context, x: [Limbs<'_>; COUNT]) -> [Poly; COUNT] {
+        let words = self.conversion.work_limbs() * ctx.n;
+        let mut work = ctx.pool.take(COUNT * words);
+        parallel::each_limb(words, &mut work, |c, work| {
+            self.conversion.prepare(ctx, |i| x[c].at(self.positions[i]), work);
+        });
+        let mut out = x.map(|_| ctx.pool.take(self.inverses.len() * ctx.n));
+        let limbs = out.iter_mut().zip(x).zip(work.chunks_exact(words)).flat_map(|((out, x), work)| {
+            out.chunks_exact_mut(ctx.n).enumerate().map(move |(t, out)| (t, out, x, work))
+        });
+        let mut limbs: Vec<_> = limbs.collect();
+        parallel::each(&mut limbs, |_, (t, out, x, work)| {
+            self.conversion.convert(ctx, *t, work, out);
+            simd::add_scaled(ctx.simd, &ctx.tables[*t].modulus, out, x.at(*t), self.inverses[*t]);
         });
         out
     }
@@ -188,7 +212,7 @@ mod tests {
     /// Converts the constant x from the primes `from` to the prime 0.
     fn converted(ctx: &Context, from: &[usize], x: i128) -> u64 {
         let primes: Vec<Modulus> = ctx.tables.iter().map(|t| t.modulus.clone()).collect();
-        let conversion = Conversion::new(&primes, ctx.n as u64, from, &[0]);
+        let conversion = Conversion::new(&primes, ctx.n as u64, from, &[0], |_| 1);
         let limbs: Vec<Vec<u64>> = from
             .iter()
             .map(|&i| {

@@ -12,6 +12,7 @@ use crate::backend::HeClient;
 use super::ciphertext::{FreshCiphertext, RnsCiphertext, check_level, encode};
 use super::context::Context;
 use super::keys::{PublicKey, SecretKey, lift, mask_with, masks};
+use super::recover::centred_values;
 use super::serial::Identity;
 use super::{parallel, sampling, simd};
 
@@ -41,13 +42,13 @@ impl RnsClient {
         sampling::error(&mut rng, &mut error);
         drop(rng);
         let mut parts = [(); 2].map(|()| ctx.pool.take((level + 1) * ctx.n));
-        let mut message = Zeroizing::new(vec![0; ctx.n]);
-        for i in 0..=level {
-            let [c0, c1] = parts.each_mut().map(|x| &mut x[i * ctx.n..][..ctx.n]);
+        let [c0, c1] = &mut parts;
+        parallel::each_limb_pair(ctx.n, c0, c1, |i, c0, c1| {
+            let mut message = Zeroizing::new(ctx.pool.take(ctx.n));
             lift(ctx, i, &error, &mut message);
             simd::add_assign(ctx.simd, &ctx.tables[i].modulus, &mut message, &plain[i * ctx.n..][..ctx.n]);
             mask_with(ctx, i, self.secret.limb(ctx, i), &message, &mut masks(mask_seed, i), c0, c1);
-        }
+        });
         Ok(FreshCiphertext { ciphertext: RnsCiphertext { parts, level, scale }, mask_seed })
     }
 
@@ -56,12 +57,9 @@ impl RnsClient {
         let ctx = &self.ctx;
         let mut phase = Zeroizing::new(ct.parts[0].to_vec());
         parallel::each_limb(ctx.n, &mut phase, |i, x| {
-            let m = &ctx.tables[i].modulus;
-            let c1 = ct.part(1, ctx.n).at(i);
-            for ((x, &c1), &s) in x.iter_mut().zip(c1).zip(self.secret.limb(ctx, i)) {
-                *x = m.add(*x, m.mul(c1, s));
-            }
-            ctx.tables[i].inverse(x);
+            let (tables, c1) = (&ctx.tables[i], ct.part(1, ctx.n).at(i));
+            simd::add_product(ctx.simd, &tables.modulus, x, c1, self.secret.limb(ctx, i));
+            tables.inverse(x);
         });
         phase
     }
@@ -97,42 +95,6 @@ fn check_room(coefficients: &[f64], level: usize, log_q: f64) -> Result<(), HeEr
     }
 }
 
-/// Centred integers behind residues, as floating-point numbers.
-///
-/// Garner's mixed radix with balanced digits, x = d_0 + d_1 q_0 + d_2 q_0 q_1 + ..: small values of either sign have
-/// zero upper digits, so nothing cancels.
-fn centred_values(ctx: &Context, residues: &[u64], level: usize) -> Vec<f64> {
-    let n = ctx.n;
-    // radix[i][j] = q_0 .. q_(j-1) mod q_i, and its inverse for j = i.
-    let radix: Vec<Vec<u64>> = (0..=level)
-        .map(|i| {
-            let m = &ctx.tables[i].modulus;
-            let mut powers = vec![1];
-            for j in 0..i {
-                powers.push(m.mul(powers[j], m.reduce(ctx.tables[j].modulus.value())));
-            }
-            powers[i] = m.inv(powers[i]);
-            powers
-        })
-        .collect();
-    let mut out = vec![0.0; n];
-    let mut digits = vec![0i64; level + 1];
-    for (k, out) in out.iter_mut().enumerate() {
-        let mut weight = 1.0;
-        for i in 0..=level {
-            let m = &ctx.tables[i].modulus;
-            let known = (0..i).fold(0, |sum, j| m.add(sum, m.mul(m.residue(digits[j]), radix[i][j])));
-            digits[i] = m.centred(m.mul(m.sub(residues[i * n + k], known), radix[i][i]));
-            // The weight of a digit that small values do not reach may be beyond double precision.
-            if digits[i] != 0 {
-                *out += digits[i] as f64 * weight;
-            }
-            weight *= m.value() as f64;
-        }
-    }
-    out
-}
-
 /// Encrypts with a public key.
 pub struct RnsEncryptor {
     ctx: Arc<Context>,
@@ -152,19 +114,20 @@ impl RnsEncryptor {
         for e in &mut errors {
             sampling::error(&mut rng, e);
         }
-        let mut parts = [plain.poly, ctx.pool.zeros((level + 1) * ctx.n)];
-        let (mut v, mut e) = (Zeroizing::new(vec![0; ctx.n]), Zeroizing::new(vec![0; ctx.n]));
-        for i in 0..=level {
+        drop(rng);
+        let mut parts = [plain.poly, ctx.pool.take((level + 1) * ctx.n)];
+        let [c0, c1] = &mut parts;
+        parallel::each_limb_pair(ctx.n, c0, c1, |i, c0, c1| {
             let m = &ctx.tables[i].modulus;
-            lift(ctx, i, &mask, &mut v);
-            for c in 0..2 {
-                lift(ctx, i, &errors[c], &mut e);
-                let (part, key) = (&mut parts[c][i * ctx.n..][..ctx.n], &self.key.parts[c][i * ctx.n..][..ctx.n]);
-                for (((x, &k), &v), &e) in part.iter_mut().zip(key).zip(&*v).zip(&*e) {
-                    *x = m.add(m.add(*x, e), m.mul(k, v));
-                }
+            let mut small = Zeroizing::new(ctx.pool.take(ctx.n));
+            lift(ctx, i, &errors[0], &mut small);
+            simd::add_assign(ctx.simd, m, c0, &small);
+            lift(ctx, i, &errors[1], c1);
+            lift(ctx, i, &mask, &mut small);
+            for (part, key) in [c0, c1].into_iter().zip(&self.key.parts) {
+                simd::add_product(ctx.simd, m, part, &key[i * ctx.n..][..ctx.n], &small);
             }
-        }
+        });
         Ok(RnsCiphertext { parts, level, scale })
     }
 }

@@ -133,7 +133,7 @@ fn level_constants(primes: &[Modulus], unscaled: u64, level: usize, special: &[u
     let all: Vec<usize> = limbs.iter().chain(special).copied().collect();
     let digit = |from: &[usize]| {
         let to: Vec<usize> = all.iter().copied().filter(|i| !from.contains(i)).collect();
-        Conversion::new(primes, unscaled, from, &to)
+        Conversion::new(primes, unscaled, from, &to, |_| 1)
     };
     let drop_p: Vec<(usize, usize)> = special.iter().enumerate().map(|(i, &p)| (p, level + 1 + i)).collect();
     let drop_both: Vec<(usize, usize)> = std::iter::once((level, level)).chain(drop_p.iter().copied()).collect();

@@ -8,7 +8,6 @@ use striae_cost_model::{CkksParams, KeyPlan, LinearPlan, OpCounts};
 use crate::backend::{HeBackend, Tally, check_scales};
 use crate::{HeError, Seed};
 
-use super::basis::Limbs;
 use super::ciphertext::{RnsCiphertext, RnsPlain, encode};
 use super::client::RnsClient;
 use super::context::Context;
@@ -94,7 +93,7 @@ impl RnsBackend {
     /// Division by P of both polynomials.
     pub(crate) fn mod_down(&self, x: &ExtendedPair) -> [super::pool::Poly; 2] {
         let division = &self.ctx.levels[x.level].mod_down;
-        x.parts.each_ref().map(|part| division.divide(&self.ctx, Limbs::contiguous(part, self.ctx.n)))
+        division.divide_pair(&self.ctx, [0, 1].map(|i| x.part(&self.ctx, i)))
     }
 
     /// x + y over the limbs of x.
@@ -212,9 +211,13 @@ impl HeBackend for RnsBackend {
         if level > ct.level {
             return Err(HeError::LevelTooHigh { op: "drop_to_level", level, max: ct.level });
         }
-        let mut lower = RnsCiphertext { level, ..ct.clone() };
-        lower.parts.iter_mut().for_each(|part| part.truncate((level + 1) * self.ctx.n));
-        Ok(lower)
+        let words = (level + 1) * self.ctx.n;
+        let parts = ct.parts.each_ref().map(|part| {
+            let mut kept = self.ctx.pool.take(words);
+            kept.copy_from_slice(&part[..words]);
+            kept
+        });
+        Ok(RnsCiphertext { parts, level, scale: ct.scale })
     }
 
     fn with_scale(&self, ct: &RnsCiphertext, scale: f64) -> Result<RnsCiphertext, HeError> {

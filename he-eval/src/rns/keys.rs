@@ -118,9 +118,8 @@ pub(crate) fn mask_with(
 ) {
     let m = &ctx.tables[i].modulus;
     sampling::uniform(rng, m.value(), a);
-    for (((b, &a), &s), &message) in b.iter_mut().zip(&*a).zip(secret).zip(message) {
-        *b = m.sub(message, m.mul(a, s));
-    }
+    b.copy_from_slice(message);
+    simd::sub_product(ctx.simd, m, b, a, secret);
 }
 
 /// A key-switching key for ciphertexts up to a level: of every limb the pairs (b, a) of the digits (see

@@ -2,8 +2,8 @@
 //!
 //! From the bottom up: arithmetic modulo one prime (`modulus`, `primes`, `ntt`, kernels in `simd`), conversions between
 //! bases (`basis`), slots (`encoder`, `automorphism`), randomness and keys (`sampling`, `keys`), key switching
-//! (`keyswitch`), the two roles (`client`, `evaluator`), linear operators (`linear`) and files (`serial`). Polynomials are kept transformed,
-//! limb after limb, in words below their prime.
+//! (`keyswitch`), the two roles (`client` with `recover`, `evaluator`), linear operators (`linear`) and files (`serial`).
+//! Polynomials are kept transformed, limb after limb, in words below their prime.
 
 mod automorphism;
 mod basis;
@@ -18,10 +18,11 @@ mod linear;
 mod mapped;
 mod modulus;
 mod ntt;
-mod parallel;
+pub(crate) mod parallel;
 mod pool;
 mod primes;
 mod probe;
+mod recover;
 mod sampling;
 pub(crate) mod serial;
 mod simd;

@@ -96,19 +96,22 @@ impl NttTables {
         simd::ntt_forward(self.simd, self, x);
     }
 
-    /// Values to the coefficients times [`inverse_factor`], in place. Callers join its inverse to a factor they apply
-    /// anyway.
-    pub(crate) fn inverse_unscaled(&self, x: &mut [u64]) {
-        simd::ntt_inverse(self.simd, self, x);
-        if let Some(root) = self.fold {
-            simd::unfold(self.simd, &self.modulus, root, x);
+    /// Values to the coefficients times [`inverse_factor`] times `factor`, plus `add`, in place. Callers join the inverse
+    /// of the former to a factor they apply anyway.
+    pub(crate) fn inverse_scaled(&self, factor: Shoup, add: u64, x: &mut [u64]) {
+        match self.fold {
+            None => simd::ntt_inverse(self.simd, self, factor, add, x),
+            Some(root) => {
+                simd::ntt_inverse(self.simd, self, self.modulus.one, 0, x);
+                simd::unfold(self.simd, &self.modulus, root, x);
+                simd::scale_add(self.simd, &self.modulus, x, factor, add);
+            }
         }
     }
 
     /// Values to coefficients, in place.
     pub(crate) fn inverse(&self, x: &mut [u64]) {
-        self.inverse_unscaled(x);
-        simd::scale_add(self.simd, &self.modulus, x, self.scale, 0);
+        self.inverse_scaled(self.scale, 0, x);
     }
 }
 

@@ -231,13 +231,13 @@ impl Probe {
         let pair = ExtendedPair::zero(ctx, self.level);
         let division = ctx.levels[self.level].mod_down_rescale.as_ref();
         let division = division.ok_or(HeError::LevelExhausted { op: "rescale" })?;
-        Ok(timed(|| [0, 1].map(|part| division.divide(ctx, pair.part(ctx, part)))))
+        Ok(timed(|| division.divide_pair(ctx, [0, 1].map(|part| pair.part(ctx, part)))))
     }
 
     fn rescale(&self) -> Result<f64, HeError> {
         let ctx = &*self.backend.ctx;
         let division = ctx.levels[self.level].rescale.as_ref().ok_or(HeError::LevelExhausted { op: "rescale" })?;
-        Ok(timed(|| [0, 1].map(|part| division.divide(ctx, self.ct.part(part, ctx.n)))))
+        Ok(timed(|| division.divide_pair(ctx, [0, 1].map(|part| self.ct.part(part, ctx.n)))))
     }
 }
 

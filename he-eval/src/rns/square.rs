@@ -55,9 +55,9 @@ fn squares_of(backend: &RnsBackend, cts: &[RnsCiphertext]) -> Result<Vec<RnsCiph
     });
     let modulus = ctx.tables[level].modulus.value() as f64;
     parallel::collect(cts.len(), |i| {
-        let part = |c| division.divide(ctx, Limbs::strided(&acc, (2 * i + c) * n, stride, n));
+        let part = |c| Limbs::strided(&acc, (2 * i + c) * n, stride, n);
         let scale = cts[i].scale * cts[i].scale / modulus;
-        Ok(RnsCiphertext { parts: [part(0), part(1)], level: level - 1, scale })
+        Ok(RnsCiphertext { parts: division.divide_pair(ctx, [part(0), part(1)]), level: level - 1, scale })
     })
 }
 

@@ -152,10 +152,8 @@ impl Run<'_> {
         let division = if in_qp { &constants.mod_down_rescale } else { &constants.rescale };
         let Some(division) = division else { return Err(HeError::LevelExhausted { op: "linear" }) };
         let only = own.next().map_or(0, |(index, _)| index);
-        Ok([0, 1].map(|part| {
-            let x = acc.places[o].map_or_else(|| sums.part(only, part, n), |place| acc.part(place, part, n));
-            division.divide(ctx, x)
-        }))
+        let part = |c| acc.places[o].map_or_else(|| sums.part(only, c, n), |place| acc.part(place, c, n));
+        Ok(division.divide_pair(ctx, [part(0), part(1)]))
     }
 }
 

@@ -113,7 +113,7 @@ impl RowProbe {
         match unit {
             Unit::InverseNtt => {
                 let tables = &self.backend.ctx.tables[0];
-                timed(|| tables.inverse_unscaled(black_box(&mut self.limb)))
+                timed(|| tables.inverse(black_box(&mut self.limb)))
             }
             Unit::MultiplyAdd => self.multiply_add(),
             Unit::Stream => {
@@ -149,8 +149,8 @@ impl RowProbe {
         let mut all = ctx.pool.take(ctx.extended_limbs(level) * stride);
         parallel::each_limb(stride, &mut all, |t, out| self.rotate_limb(&keys, &digits, t, out));
         let part = |place: usize| Limbs::strided(&all, place * ctx.n, stride, ctx.n);
-        let divide = |place| ctx.levels[level].mod_down.divide(ctx, part(place));
-        Ok((0..keys.len()).map(|k| [divide(2 * k), divide(2 * k + 1)]).collect())
+        let divide = |k: usize| ctx.levels[level].mod_down.divide_pair(ctx, [part(2 * k), part(2 * k + 1)]);
+        Ok((0..keys.len()).map(divide).collect())
     }
 
     fn rotate_limb(&self, keys: &[&RotationKey], digits: &Digits<'_>, t: usize, out: &mut [u64]) {

@@ -21,6 +21,8 @@ use std::arch::x86_64::{
 use crate::rns::modulus::{Modulus, Shoup};
 use crate::rns::ntt::{NttTables, Twiddles};
 
+use super::portable;
+
 /// Words of a vector.
 const LANES: usize = 4;
 /// Words as they stand in memory: integers before and after the transform, bits of floating-point numbers within.
@@ -296,7 +298,13 @@ pub(super) fn ntt_forward(tables: &NttTables, x: &mut [u64]) {
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn ntt_inverse(tables: &NttTables, x: &mut [u64]) {
+pub(super) fn ntt_inverse(tables: &NttTables, factor: Shoup, add: u64, x: &mut [u64]) {
+    inverse(tables, x);
+    portable::scale_add(&tables.modulus, x, factor, add);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn inverse(tables: &NttTables, x: &mut [u64]) {
     let (t, c) = (&tables.inverse, Prime::new(&tables.modulus));
     let rows = x.as_chunks_mut::<LANES>().0;
     if rows.len().trailing_zeros() % 2 == 0 {

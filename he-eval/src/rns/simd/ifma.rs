@@ -33,8 +33,8 @@ pub(super) fn ntt_forward<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
-pub(super) fn ntt_inverse<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
-    ifma_ntt::inverse::<WIDE>(tables, x);
+pub(super) fn ntt_inverse<const WIDE: bool>(tables: &NttTables, factor: Shoup, add: u64, x: &mut [u64]) {
+    ifma_ntt::inverse::<WIDE>(tables, factor, add, x);
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
@@ -150,19 +150,33 @@ pub(super) fn add_scaled<const WIDE: bool>(m: &Modulus, x: &mut [u64], y: &[u64]
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
+pub(super) fn add_product<const WIDE: bool>(m: &Modulus, x: &mut [u64], y: &[u64], z: &[u64]) {
+    let b = Broadcast::<WIDE>::new(m);
+    for ((x, y), z) in rows_mut(x).iter_mut().zip(rows(y)).zip(rows(z)) {
+        let sum = b.prime.add(load(x), b.product(load(y), load(z)));
+        store(x, sum);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
+pub(super) fn sub_product<const WIDE: bool>(m: &Modulus, x: &mut [u64], y: &[u64], z: &[u64]) {
+    let b = Broadcast::<WIDE>::new(m);
+    for ((x, y), z) in rows_mut(x).iter_mut().zip(rows(y)).zip(rows(z)) {
+        let raised = _mm512_add_epi64(load(x), b.prime.p);
+        let difference = _mm512_sub_epi64(raised, b.product(load(y), load(z)));
+        store(x, once(difference, b.prime.p));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 pub(super) fn square<const WIDE: bool>(m: &Modulus, a0: &mut [u64], a1: &mut [u64], out2: &mut [u64]) {
     let b = Broadcast::<WIDE>::new(m);
-    let product = |x, y| {
-        let mut sum = Sum::zero();
-        Broadcast::<WIDE>::multiply_add(&mut sum, x, y);
-        b.reduce(sum)
-    };
     for ((r0, r1), r2) in rows_mut(a0).iter_mut().zip(rows_mut(a1)).zip(rows_mut(out2)) {
         let (x, y) = (load(r0), load(r1));
-        let cross = product(x, y);
-        store(r0, product(x, x));
+        let cross = b.product(x, y);
+        store(r0, b.product(x, x));
         store(r1, b.prime.add(cross, cross));
-        store(r2, product(y, y));
+        store(r2, b.product(y, y));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Negacyclic transform with AVX-512 IFMA.
 //!
 //! Harvey's lazy butterflies with Shoup twiddles: forward values stay below 4p, inverse values below 2p, and for wide
-//! primes below 8p and 4p (see `vector`). The
-//! upper levels run as radix-4 passes with broadcast twiddles, depth first so that blocks stay in the first-level cache.
+//! primes below 8p and 4p (see `vector`). The upper levels run as radix-4 passes with broadcast twiddles, depth first so
+//! that blocks stay in the first-level cache.
 //! The last six levels work on 64 words in eight registers: three levels across registers, an 8 x 8 transpose, three
 //! more across registers with one twiddle per lane, and the transpose back, which keeps the plain bit-reversed order
 //! that cheap automorphisms need (see `automorphism`).
@@ -293,12 +293,13 @@ pub(super) fn forward<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
-pub(super) fn inverse<const WIDE: bool>(tables: &NttTables, x: &mut [u64]) {
+pub(super) fn inverse<const WIDE: bool>(tables: &NttTables, factor: Shoup, add: u64, x: &mut [u64]) {
     let c = Prime::<WIDE>::new(&tables.modulus);
     let rows = rows_mut(x);
     ascend(&tables.inverse, 1, rows, &c);
+    let (factor, add) = (Prime::<WIDE>::shoup(factor), splat(add));
     for row in rows {
-        let reduced = c.reduce(load(row));
-        store(row, reduced);
+        let sum = c.add(c.mul(load(row), factor), add);
+        store(row, sum);
     }
 }

@@ -175,8 +175,8 @@ pub(crate) fn lane_rows(simd: Simd, m: &Modulus, factors: &[Shoup]) -> Vec<[u64;
 kernels! {
     /// Forward negacyclic transform in place; output in bit-reversed order.
     transform(tables.modulus) fn ntt_forward(tables: &NttTables, x: &mut [u64]);
-    /// Inverse transform in place, without the factor 1/N.
-    transform(tables.modulus) fn ntt_inverse(tables: &NttTables, x: &mut [u64]);
+    /// Inverse transform in place, without the factor 1/N, times factor, plus add.
+    transform(tables.modulus) fn ntt_inverse(tables: &NttTables, factor: Shoup, add: u64, x: &mut [u64]);
     /// x_i <- x_i - root x_(n-i) for i > 0; the first level of a conjugate-invariant transform (see `ntt`).
     width(m) fn fold(m: &Modulus, root: Shoup, x: &mut [u64]);
     /// x_i <- x_i + root x_(n-i) for i > 0, and x_0 <- 2 x_0: the inverse of [`fold`], times two.
@@ -193,6 +193,10 @@ kernels! {
     any fn add_assign(m: &Modulus, x: &mut [u64], y: &[u64]);
     /// x <- x + y factor.
     width(m) fn add_scaled(m: &Modulus, x: &mut [u64], y: &[u64], factor: Shoup);
+    /// x <- x + y z.
+    width(m) fn add_product(m: &Modulus, x: &mut [u64], y: &[u64], z: &[u64]);
+    /// x <- x - y z.
+    width(m) fn sub_product(m: &Modulus, x: &mut [u64], y: &[u64], z: &[u64]);
     /// (a0, a1, out2) <- (a0^2, 2 a0 a1, a1^2).
     width(m) fn square(m: &Modulus, a0: &mut [u64], a1: &mut [u64], out2: &mut [u64]);
     /// out <- c mod p for signed c.

@@ -54,7 +54,7 @@ pub(super) fn ntt_forward(tables: &NttTables, x: &mut [u64]) {
     }
 }
 
-pub(super) fn ntt_inverse(tables: &NttTables, x: &mut [u64]) {
+pub(super) fn ntt_inverse(tables: &NttTables, factor: Shoup, add: u64, x: &mut [u64]) {
     let m = &tables.modulus;
     let mut len = 2;
     while len <= x.len() {
@@ -66,9 +66,7 @@ pub(super) fn ntt_inverse(tables: &NttTables, x: &mut [u64]) {
         }
         len *= 2;
     }
-    for v in x {
-        *v = m.once(*v);
-    }
+    scale_add(m, x, factor, add);
 }
 
 pub(super) fn fold(m: &Modulus, root: Shoup, x: &mut [u64]) {
@@ -132,6 +130,14 @@ pub(super) fn add_assign(m: &Modulus, x: &mut [u64], y: &[u64]) {
 
 pub(super) fn add_scaled(m: &Modulus, x: &mut [u64], y: &[u64], factor: Shoup) {
     x.iter_mut().zip(y).for_each(|(x, &y)| *x = m.add(*x, m.mul_shoup(y, factor)));
+}
+
+pub(super) fn add_product(m: &Modulus, x: &mut [u64], y: &[u64], z: &[u64]) {
+    x.iter_mut().zip(y).zip(z).for_each(|((x, &y), &z)| *x = m.add(*x, m.mul(y, z)));
+}
+
+pub(super) fn sub_product(m: &Modulus, x: &mut [u64], y: &[u64], z: &[u64]) {
+    x.iter_mut().zip(y).zip(z).for_each(|((x, &y), &z)| *x = m.sub(*x, m.mul(y, z)));
 }
 
 pub(super) fn square(m: &Modulus, a0: &mut [u64], a1: &mut [u64], out2: &mut [u64]) {

@@ -102,6 +102,15 @@ impl<const WIDE: bool> Broadcast<WIDE> {
         prime.reduce(sum)
     }
 
+    /// a b, reduced.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
+    #[inline]
+    pub(super) fn product(&self, a: V, b: V) -> V {
+        let mut sum = Sum::zero();
+        Self::multiply_add(&mut sum, a, b);
+        self.reduce(sum)
+    }
+
     /// Any 64-bit word, reduced.
     #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
     #[inline]
