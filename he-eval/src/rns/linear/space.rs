@@ -5,7 +5,7 @@
 //! a file to keep gets its name when it is complete.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -68,18 +68,22 @@ impl WeightSpace {
         let mut largest_first: Vec<usize> = (0..diagonals.len()).collect();
         largest_first.sort_by_key(|&i| std::cmp::Reverse(diagonals[i]));
         let mut outside = vec![false; diagonals.len()];
+        let mut bytes = 0;
         for i in largest_first {
             if needed <= budget.0 {
                 break;
             }
             needed -= diagonals[i];
+            bytes += diagonals[i];
             outside[i] = true;
         }
-        if !outside.contains(&true) {
+        if bytes == 0 {
             return Ok(Self::memory());
         }
-        let file = tempfile::tempfile_in(folder)
-            .map_err(|e| HeError::weight_file(&format!("cannot be made in {}: {e}", folder.display())))?;
+        let file = tempfile::tempfile_in(folder).and_then(|file| reserve(&file, bytes).map(|()| file));
+        let file = file.map_err(|e| {
+            HeError::weight_file(&format!("cannot be made in {} with {}: {e}", folder.display(), Bytes(bytes)))
+        })?;
         Ok(Self { place: Place::Spilled { outside, file: Growing::new(file, 0) }, steps: 0 })
     }
 
@@ -159,6 +163,22 @@ impl WeightSpace {
         written.map_err(|e| HeError::weight_file(&e))?;
         named.persist_noclobber(&path).map(drop).map_err(|e| HeError::weight_file(&e.error))
     }
+}
+
+/// Takes the space on disk at once, since finding the disk full can take as long as encoding does. Where the system or the
+/// file system has no way to, it is found then.
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) | Ok(()) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reserve(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
 }
 
 fn in_memory(
