@@ -10,7 +10,8 @@ use striae_search::verify::MemoryLimit;
 /// A limit on memory.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct MemoryArgs {
-    /// Memory for keys, ciphertexts and encoded weights, such as 8GiB; weights beyond it are read from a temporary file
+    /// Memory for keys, ciphertexts and encoded weights, such as 8GiB; weights beyond it are read from a temporary file.
+    /// Buffers take up to 0.5 GiB more
     #[arg(long, value_name = "SIZE")]
     memory: Option<Bytes>,
     /// Folder of that file [default: the system's temporary folder]
