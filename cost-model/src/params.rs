@@ -18,7 +18,7 @@ const MAX_LOG_QP_128: [(u32, u32); 7] = [(10, 27), (11, 54), (12, 109), (13, 218
 pub(crate) const MAX_PRIME_BITS: u32 = 61;
 /// Largest prime of its fast kernels, in bits: calibrations measure those, and planned chains keep to them.
 pub(crate) const NARROW_PRIME_BITS: u32 = 50;
-/// Bytes that a word of an encoded diagonal takes at least.
+/// Bytes that a packed word of a diagonal or key takes at least.
 const LEAST_WORD_BYTES: u64 = 4;
 
 /// Bits of log2(QP) that 128-bit security allows at ring degree `2^log_n`; `None` outside the table.
@@ -184,16 +184,19 @@ impl CkksParams {
     /// kept. Each word has the whole bytes its prime needs.
     pub fn diagonal_bytes(&self, level: usize, extended: bool) -> u64 {
         let special = if extended { &self.literal.log_p[..] } else { &[] };
-        let word = |&bits: &u32| u64::from(bits.div_ceil(8)).max(LEAST_WORD_BYTES);
-        let words: u64 = self.literal.log_q[..=level].iter().chain(special).map(word).sum();
-        words * self.slots() as u64
+        packed_bytes(self.literal.log_q[..=level].iter().chain(special)) * self.slots() as u64
     }
 
     /// Bytes of one key-switching key for ciphertexts up to `level`.
     pub fn key_bytes(&self, level: usize) -> u64 {
-        let limbs = level + 1 + self.literal.log_p.len();
-        2 * self.digits(level) as u64 * limbs as u64 * (8u64 << self.literal.log_n)
+        let pair = packed_bytes(self.literal.log_q[..=level].iter().chain(&self.literal.log_p)) << self.literal.log_n;
+        2 * self.digits(level) as u64 * pair
     }
+}
+
+/// Bytes of one coefficient modulo primes of these sizes, each in the whole bytes it needs.
+fn packed_bytes<'a>(log_primes: impl Iterator<Item = &'a u32>) -> u64 {
+    log_primes.map(|bits| u64::from(bits.div_ceil(8)).max(LEAST_WORD_BYTES)).sum()
 }
 
 impl TryFrom<CkksParamsLiteral> for CkksParams {

@@ -79,8 +79,13 @@ pub trait HeBackend: Send + Sync + Sized {
         inputs: &[Self::Ciphertext],
     ) -> Result<Vec<Self::Ciphertext>, HeError>;
 
+    /// The squares of ciphertexts, relinearised and rescaled, in order.
+    fn square_all(&self, cts: &[Self::Ciphertext]) -> Result<Vec<Self::Ciphertext>, HeError>;
+
     /// ct^2, relinearised and rescaled.
-    fn square(&self, ct: &Self::Ciphertext) -> Result<Self::Ciphertext, HeError>;
+    fn square(&self, ct: &Self::Ciphertext) -> Result<Self::Ciphertext, HeError> {
+        self.square_all(std::slice::from_ref(ct)).map(|mut squares| squares.remove(0))
+    }
 
     /// rot_r(ct).
     fn rotate(&self, ct: &Self::Ciphertext, rotation: u32) -> Result<Self::Ciphertext, HeError>;

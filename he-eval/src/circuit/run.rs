@@ -82,11 +82,13 @@ impl<B: HeBackend> Circuit<B> {
             }
             (StepKind::Square { input, .. }, EncodedStep::Square { shift, .. }) => {
                 let operands = &values[input.index()];
-                let square = |(k, ct): (usize, &B::Ciphertext)| match shift {
-                    Some(shift) => backend.square(&backend.add_plain(ct, &shift[k])?),
-                    None => backend.square(ct),
-                };
-                operands.iter().enumerate().map(square).collect()
+                match shift {
+                    Some(shift) => {
+                        let shifted = operands.iter().zip(shift).map(|(ct, s)| backend.add_plain(ct, s));
+                        backend.square_all(&shifted.collect::<Result<Vec<_>, _>>()?)
+                    }
+                    None => backend.square_all(operands),
+                }
             }
             (StepKind::WindowSum { input, stages }, EncodedStep::WindowSum) => {
                 let sums = |ct: &B::Ciphertext| {

@@ -17,6 +17,7 @@ use super::keyswitch::{Addend, Digits, ExtendedPair};
 use super::linear::{RnsLinear, WeightSpace, encode_linear, linear};
 use super::serial::{Fingerprint, Identity, KeyId};
 use super::simd::{self, Simd};
+use super::square::square_all;
 use super::{parallel, sampling};
 
 /// Evaluation keys and everything derived from the parameters; no secret.
@@ -173,25 +174,8 @@ impl HeBackend for RnsBackend {
         outputs.into_iter().map(|ct| plan.folds.iter().try_fold(ct, fold)).collect()
     }
 
-    fn square(&self, ct: &RnsCiphertext) -> Result<RnsCiphertext, HeError> {
-        let ctx = &*self.ctx;
-        let constants = &ctx.levels[ct.level];
-        let Some(division) = &constants.mod_down_rescale else {
-            return Err(HeError::LevelExhausted { op: "square" });
-        };
-        let key = self.keys.relinearisation(ct.level)?;
-        self.tally.count(|c| c.squares += 1);
-        let [mut c0, mut c1] = ct.parts.clone();
-        let mut c2 = ctx.pool.take(c0.len());
-        let n = ctx.n;
-        square_limbs(ctx, &mut c0, &mut c1, &mut c2);
-        let digits = Digits::new(ctx, ct.level, Limbs::contiguous(&c2, n));
-        let mut acc = ExtendedPair::zero(ctx, ct.level);
-        acc.add_switched(ctx, &digits, key);
-        acc.add_times_p(ctx, 0, Limbs::contiguous(&c0, n));
-        acc.add_times_p(ctx, 1, Limbs::contiguous(&c1, n));
-        let parts = acc.parts.each_ref().map(|part| division.divide(ctx, Limbs::contiguous(part, n)));
-        Ok(RnsCiphertext { parts, level: ct.level - 1, scale: ct.scale * ct.scale / self.modulus(ct.level) })
+    fn square_all(&self, cts: &[RnsCiphertext]) -> Result<Vec<RnsCiphertext>, HeError> {
+        square_all(self, cts)
     }
 
     fn rotate(&self, ct: &RnsCiphertext, rotation: u32) -> Result<RnsCiphertext, HeError> {
@@ -247,17 +231,4 @@ impl HeBackend for RnsBackend {
     fn reset_counts(&self) {
         self.tally.count(|c| *c = OpCounts::default());
     }
-}
-
-/// (c0, c1, c2) <- (c0^2, 2 c0 c1, c1^2).
-fn square_limbs(ctx: &Context, c0: &mut [u64], c1: &mut [u64], c2: &mut [u64]) {
-    let mut limbs: Vec<[&mut [u64]; 3]> = c0
-        .chunks_exact_mut(ctx.n)
-        .zip(c1.chunks_exact_mut(ctx.n))
-        .zip(c2.chunks_exact_mut(ctx.n))
-        .map(|((a, b), c)| [a, b, c])
-        .collect();
-    parallel::each(&mut limbs, |t, [c0, c1, c2]| {
-        simd::square(ctx.simd, &ctx.tables[t].modulus, c0, c1, c2);
-    });
 }

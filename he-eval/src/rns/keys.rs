@@ -17,7 +17,7 @@ use crate::backend::{check_key_plan, check_square_key};
 
 use super::automorphism::{Automorphism, galois_element, inverse_element};
 use super::context::Context;
-use super::simd::{self, KEY_BLOCK};
+use super::simd::{self, KeyLayout, KeyLimb};
 use super::{parallel, sampling};
 
 /// The secret: ternary coefficients, and their transform modulo every prime. Wiped when dropped.
@@ -123,23 +123,11 @@ pub(crate) fn mask_with(
     }
 }
 
-/// Puts a pair of polynomials to its place among those of all digits (see [`simd::key_dot`]).
-fn interleave(pair: &[Vec<u64>; 2], digit: usize, digits: usize, limb: &mut [u64]) {
-    let blocks = limb.chunks_exact_mut(2 * digits * KEY_BLOCK).enumerate();
-    for (j, block) in blocks {
-        let own = &mut block[2 * digit * KEY_BLOCK..];
-        for (part, own) in pair.iter().zip(own.chunks_exact_mut(KEY_BLOCK)) {
-            own.copy_from_slice(&part[j * KEY_BLOCK..][..KEY_BLOCK]);
-        }
-    }
-}
-
-/// A key-switching key for ciphertexts up to a level: limb after limb, in each limb the pairs (b, a) of the digits,
-/// interleaved block by block.
+/// A key-switching key for ciphertexts up to a level: of every limb the pairs (b, a) of the digits (see
+/// [`simd::key_dot`]).
 pub(crate) struct SwitchKey {
     level: usize,
-    data: Vec<u64>,
-    limb_words: usize,
+    limbs: Vec<(KeyLayout, Vec<u8>)>,
     mask_seed: [u8; 32],
 }
 
@@ -172,11 +160,10 @@ impl SwitchKey {
         let n = ctx.n;
         let digits = Self::digits(ctx, level);
         let mask_seed: [u8; 32] = rng.random();
-        let limb_words = 2 * digits * n;
         let mut errors = Zeroizing::new(vec![0; digits * n]);
         sampling::error(&mut rng, &mut errors);
-        let mut data = vec![0; ctx.extended_limbs(level) * limb_words];
-        for (t, limb) in data.chunks_exact_mut(limb_words).enumerate() {
+        let mut limbs = Self::empty(ctx, level);
+        for (t, (layout, limb)) in limbs.iter_mut().enumerate() {
             let i = ctx.prime_of_limb(level, t);
             let m = &ctx.tables[i].modulus;
             let mut rng = masks(mask_seed, i);
@@ -191,28 +178,36 @@ impl SwitchKey {
                 }
                 let [b, a] = &mut pair;
                 mask_with(ctx, i, &target, &message, &mut rng, b, a);
-                interleave(&pair, d, digits, limb);
+                pair.iter().enumerate().for_each(|(half, poly)| layout.store(poly, d, half, limb));
             }
         }
-        Self { level, data, limb_words, mask_seed }
+        Self { level, limbs, mask_seed }
     }
 
     /// The key with its uniform halves drawn again.
     pub(crate) fn expand(ctx: &Context, key: &SeededKey) -> Self {
         let (n, level, digits) = (ctx.n, key.level, Self::digits(ctx, key.level));
-        let limb_words = 2 * digits * n;
-        let mut data = vec![0; ctx.extended_limbs(level) * limb_words];
-        parallel::each_limb(limb_words, &mut data, |t, limb| {
+        let mut limbs = Self::empty(ctx, level);
+        parallel::each(&mut limbs, |t, (layout, limb)| {
             let i = ctx.prime_of_limb(level, t);
             let mut rng = masks(key.mask_seed, i);
             let mut pair = [vec![0; n], vec![0; n]];
             for d in 0..digits {
                 pair[0].copy_from_slice(&key.bodies[(t * digits + d) * n..][..n]);
                 sampling::uniform(&mut rng, ctx.tables[i].modulus.value(), &mut pair[1]);
-                interleave(&pair, d, digits, limb);
+                pair.iter().enumerate().for_each(|(half, poly)| layout.store(poly, d, half, limb));
             }
         });
-        Self { level, data, limb_words, mask_seed: key.mask_seed }
+        Self { level, limbs, mask_seed: key.mask_seed }
+    }
+
+    /// Room for the limbs.
+    fn empty(ctx: &Context, level: usize) -> Vec<(KeyLayout, Vec<u8>)> {
+        let limb = |t| {
+            let layout = KeyLayout::new(ctx.modulus(level, t).value(), Self::digits(ctx, level));
+            (layout, vec![0; layout.bytes(ctx.n)])
+        };
+        (0..ctx.extended_limbs(level)).map(limb).collect()
     }
 
     /// Digits of a key for ciphertexts up to `level`.
@@ -232,17 +227,19 @@ impl SwitchKey {
 
     /// The polynomial b of a digit in limb t of the key's own level.
     pub(crate) fn body(&self, t: usize, digit: usize, out: &mut [u64]) {
-        let block_words = self.limb_words / out.len() * KEY_BLOCK;
-        let limb = &self.data[t * self.limb_words..][..self.limb_words];
-        for (own, block) in out.chunks_exact_mut(KEY_BLOCK).zip(limb.chunks_exact(block_words)) {
-            own.copy_from_slice(&block[2 * digit * KEY_BLOCK..][..KEY_BLOCK]);
-        }
+        let (layout, limb) = &self.limbs[t];
+        layout.load(limb, digit, 0, out);
     }
 
     /// The pairs of all digits modulo the prime of limb t of a polynomial in QP at `level`, at most that of the key.
-    pub(crate) fn limb(&self, level: usize, t: usize) -> &[u64] {
-        let own = if t <= level { t } else { t - level + self.level };
-        &self.data[own * self.limb_words..][..self.limb_words]
+    pub(crate) fn limb(&self, level: usize, t: usize) -> KeyLimb<'_> {
+        let (layout, bytes) = &self.limbs[if t <= level { t } else { t - level + self.level }];
+        KeyLimb { layout: *layout, bytes }
+    }
+
+    /// Bytes of all limbs.
+    fn bytes(&self) -> usize {
+        self.limbs.iter().map(|(_, limb)| limb.len()).sum()
     }
 }
 
@@ -331,6 +328,6 @@ impl EvaluationKeys {
 
     /// Bytes of all keys.
     pub(crate) fn bytes(&self) -> usize {
-        self.all().map(|(_, key)| 8 * key.data.len()).sum()
+        self.all().map(|(_, key)| key.bytes()).sum()
     }
 }

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::keys::{RotationKey, SwitchKey};
 use super::parallel;
 use super::pool::Poly;
-use super::simd::{self, PADDING};
+use super::simd::{self, KEY_BLOCK, PADDING};
 
 /// A polynomial cut into digits.
 pub(crate) struct Digits<'a> {
@@ -61,6 +61,29 @@ impl<'a> Digits<'a> {
     }
 }
 
+/// The switch of one polynomial in one limb.
+pub(crate) struct SwitchJob<'a> {
+    /// The limb of its digits.
+    pub(crate) digits: &'a [&'a [u64]],
+    /// Where both polynomials go.
+    pub(crate) out: [&'a mut [u64]; 2],
+}
+
+/// Bytes of a key that all jobs meet before the next part is read: with the digits of some jobs it fits into a second-level
+/// cache.
+const KEY_PART: usize = 192 << 10;
+
+/// out <- sum_d digit_d key_d in limb t of every job; each word of the key is read from memory once.
+pub(crate) fn switch_limb(ctx: &Context, (level, t): (usize, usize), key: &SwitchKey, jobs: &mut [SwitchJob<'_>]) {
+    let (m, key, blocks) = (ctx.modulus(level, t), key.limb(level, t), ctx.n / KEY_BLOCK);
+    let part = if jobs.len() > 1 { (blocks * KEY_PART).div_ceil(key.bytes.len()) } else { blocks };
+    for start in (0..blocks).step_by(part) {
+        for SwitchJob { digits, out: [u0, u1] } in &mut *jobs {
+            simd::key_dot(ctx.simd, m, digits, key, start..blocks.min(start + part), [u0, u1]);
+        }
+    }
+}
+
 /// A pair of polynomials over QP.
 pub(crate) struct ExtendedPair {
     /// Level of the Q part.
@@ -81,52 +104,6 @@ impl ExtendedPair {
         Limbs::contiguous(&self.parts[i], ctx.n)
     }
 
-    /// Adds P x to the first polynomial (or the second), x over Q.
-    pub(crate) fn add_times_p(&mut self, ctx: &Context, part: usize, x: Limbs<'_>) {
-        let words = (self.level + 1) * ctx.n;
-        parallel::each_limb(ctx.n, &mut self.parts[part][..words], |t, out| {
-            simd::add_scaled(ctx.simd, &ctx.tables[t].modulus, out, x.at(t), ctx.p_mod_q[t]);
-        });
-    }
-
-    /// Adds x over QP to both polynomials.
-    pub(crate) fn add(&mut self, ctx: &Context, x: [Limbs<'_>; 2]) {
-        let level = self.level;
-        for (part, x) in self.parts.iter_mut().zip(x) {
-            parallel::each_limb(ctx.n, part, |t, out| {
-                simd::add_assign(ctx.simd, ctx.modulus(level, t), out, x.at(t));
-            });
-        }
-    }
-
-    /// Adds the key switch of decomposed c1, without a rotation.
-    pub(crate) fn add_switched(&mut self, ctx: &Context, digits: &Digits<'_>, key: &SwitchKey) {
-        let level = self.level;
-        let [acc0, acc1] = &mut self.parts;
-        parallel::each_limb_pair(ctx.n, acc0, acc1, |t, acc0, acc1| {
-            let m = ctx.modulus(level, t);
-            let mut buffer = ctx.pool.take(Digits::limb_words(ctx, level) + 2 * ctx.n);
-            let (buffer, out) = buffer.split_at_mut(Digits::limb_words(ctx, level));
-            let (u0, u1) = out.split_at_mut(ctx.n);
-            let digits = digits.limb(ctx, t, buffer);
-            simd::key_dot(ctx.simd, m, &digits, key.limb(level, t), u0, u1);
-            simd::add_assign(ctx.simd, m, acc0, u0);
-            simd::add_assign(ctx.simd, m, acc1, u1);
-        });
-    }
-
-    /// Adds the rotation of a partial sum, which lives in QP (`extended`) or in Q.
-    pub(crate) fn add_giant(&mut self, ctx: &Context, sum: [Limbs<'_>; 2], extended: bool, key: &RotationKey) {
-        if extended {
-            let c1 = ctx.levels[self.level].mod_down.divide(ctx, sum[1]);
-            let digits = Digits::new(ctx, self.level, Limbs::contiguous(&c1, ctx.n));
-            self.add_rotated(ctx, &digits, Addend::Extended(sum[0]), &[key]);
-        } else {
-            let digits = Digits::new(ctx, self.level, sum[1]);
-            self.add_rotated(ctx, &digits, Addend::TimesP(sum[0]), &[key]);
-        }
-    }
-
     /// Adds rotations of one ciphertext, given by its first polynomial and the digits of its second.
     pub(crate) fn add_rotated(&mut self, ctx: &Context, digits: &Digits<'_>, c0: Addend<'_>, keys: &[&RotationKey]) {
         let level = self.level;
@@ -138,7 +115,8 @@ impl ExtendedPair {
             let (u0, u1) = out.split_at_mut(ctx.n);
             let digits = digits.limb(ctx, t, buffer);
             for rotation in keys {
-                simd::key_dot(ctx.simd, m, &digits, rotation.key.limb(level, t), u0, u1);
+                let job = SwitchJob { digits: &digits, out: [&mut *u0, &mut *u1] };
+                switch_limb(ctx, (level, t), &rotation.key, &mut [job]);
                 c0.add_to(ctx, level, t, u0);
                 let auto = &rotation.automorphism;
                 simd::permute_add(ctx.simd, m, &auto.map, &auto.lanes, u0, acc0);

@@ -25,6 +25,7 @@ mod probe;
 mod sampling;
 pub(crate) mod serial;
 mod simd;
+mod square;
 
 pub use ciphertext::{FreshCiphertext, RnsCiphertext, RnsPlain};
 pub use client::{RnsClient, RnsEncryptor};

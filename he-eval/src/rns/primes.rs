@@ -53,8 +53,8 @@ fn next(log_order: u32, bits: u32, side: Side, used: &mut Vec<u64>) -> Result<u6
     if bits > MAX_PRIME_BITS || bits < log_order + 3 {
         return Err(HeError::PrimeBits { bits, log_order, max: MAX_PRIME_BITS });
     }
-    // A prime of 50 bits stays narrow: the one above 2^50 would leave the fast kernels.
-    let limit = 1u64 << if bits <= NARROW_BITS { NARROW_BITS } else { MAX_PRIME_BITS };
+    // A prime above 2^50 would leave the fast kernels, and one above a power of 256 would take one byte more when packed.
+    let limit = 1u64 << if bits <= NARROW_BITS { NARROW_BITS.min(bits.next_multiple_of(8)) } else { MAX_PRIME_BITS };
     let centre = (1u64 << bits) + 1;
     for k in 1..(centre / 4 / step).max(2) {
         let above = (side == Side::Both).then_some(centre + k * step);

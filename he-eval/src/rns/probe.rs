@@ -16,8 +16,8 @@ use super::ciphertext::RnsCiphertext;
 use super::client::RnsClient;
 use super::evaluator::RnsBackend;
 use super::keys::RotationKey;
-use super::keyswitch::{Addend, Digits, ExtendedPair};
-use super::linear::{IndexedTerms, RnsLinear};
+use super::keyswitch::{Addend, Digits, ExtendedPair, SwitchJob, switch_limb};
+use super::linear::{IndexedTerms, RnsLinear, Run};
 use super::parallel;
 use super::simd::{self, PADDING, Tiling};
 
@@ -39,6 +39,8 @@ pub(crate) struct Probe {
     ct: RnsCiphertext,
     /// Multiplications in Q, and in QP.
     products: [Product; 2],
+    /// Plan and diagonals of giant steps.
+    giants: (LinearPlan, RnsLinear),
     /// Rotation the next key switch uses.
     next: u32,
 }
@@ -67,6 +69,18 @@ fn plan(outputs: usize, inputs: u16, extended: bool) -> LinearPlan {
         babies: vec![babies; inputs.into()],
         giants: vec![0],
         terms,
+        folds: vec![],
+    }
+}
+
+/// One rotated input, and a partial sum of it for each key.
+fn giants() -> LinearPlan {
+    LinearPlan {
+        inputs: 1,
+        outputs: 1,
+        babies: vec![vec![1]],
+        giants: (1..=KEYS).collect(),
+        terms: (0..KEYS as u16).map(|giant| Term { output: 0, giant, input: 0, baby: 0 }).collect(),
         folds: vec![],
     }
 }
@@ -116,7 +130,10 @@ impl Probe {
         let ct = client.encrypt(&values, level, 2f64.powi(params.log_scale() as i32))?;
         let product = |extended| Product::new(&backend, level, extended, &values);
         let products = [product(false)?, product(true)?];
-        Ok(Self { client, backend, values, level, ct, products, next: 1 })
+        let plan = giants();
+        let fill = |_: usize, slots: &mut [f64]| slots.copy_from_slice(&values);
+        let weights = backend.encode_linear(&plan, level, ct.scale, &fill)?;
+        Ok(Self { client, backend, values, level, ct, products, giants: (plan, weights), next: 1 })
     }
 
     /// Seconds of one execution.
@@ -190,7 +207,8 @@ impl Probe {
         let (ctx, level) = (&*self.backend.ctx, self.level);
         let (switched, rest) = out.split_at_mut(2 * ctx.n);
         let ((u0, u1), (turned, tiled)) = (switched.split_at_mut(ctx.n), rest.split_at_mut(ctx.n));
-        simd::key_dot(ctx.simd, ctx.modulus(level, t), digits, key.key.limb(level, t), u0, u1);
+        let job = SwitchJob { digits, out: [&mut *u0, &mut *u1] };
+        switch_limb(ctx, (level, t), &key.key, &mut [job]);
         Addend::TimesP(self.ct.part(0, ctx.n)).add_to(ctx, level, t, u0);
         let auto = &key.automorphism;
         let tiling = ctx.tiling(level, t);
@@ -200,13 +218,12 @@ impl Probe {
         }
     }
 
-    /// Rotation of a partial sum in QP, its single division by P included.
+    /// Rotation of a partial sum in QP, its single division by P included, among as many as a linear step has.
     fn giant_step(&self) -> Result<f64, HeError> {
-        let ctx = &*self.backend.ctx;
-        let key = self.backend.keys.rotation(self.next, self.level)?;
-        let sum = ExtendedPair::zero(ctx, self.level);
-        let mut acc = ExtendedPair::zero(ctx, self.level);
-        Ok(timed(|| acc.add_giant(ctx, [sum.part(ctx, 0), sum.part(ctx, 1)], true, key)))
+        let checked = CheckedPlan::new(&self.giants.0, self.backend.ctx.slots())?;
+        let run = Run::new(&self.backend, &checked, &self.giants.1, std::slice::from_ref(&self.ct))?;
+        let sums = run.partial_sums();
+        Ok(timed(|| run.accumulate(&sums)) / f64::from(KEYS))
     }
 
     fn mod_down_rescale(&self) -> Result<f64, HeError> {

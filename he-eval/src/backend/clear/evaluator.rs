@@ -121,6 +121,10 @@ impl HeBackend for ClearBackend {
         linear(self, plan, weights, inputs)
     }
 
+    fn square_all(&self, cts: &[ClearCiphertext]) -> Result<Vec<ClearCiphertext>, HeError> {
+        cts.iter().map(|ct| self.square(ct)).collect()
+    }
+
     fn square(&self, ct: &ClearCiphertext) -> Result<ClearCiphertext, HeError> {
         let level = ct.level.checked_sub(1).ok_or(HeError::LevelExhausted { op: "square" })?;
         check_square_key(self.keys.square, ct.level)?;

@@ -8,13 +8,17 @@
 //! tile, so that they stay in cache while the diagonals stream past exactly in the order they are stored.
 
 mod encoded;
+mod giants;
+mod operands;
 mod run;
 mod sink;
 mod space;
 mod stored;
+mod terms;
 
 pub use encoded::RnsLinear;
 pub use space::WeightSpace;
 
 pub(crate) use encoded::encode_linear;
-pub(crate) use run::{IndexedTerms, linear};
+pub(crate) use run::{Run, linear};
+pub(crate) use terms::IndexedTerms;

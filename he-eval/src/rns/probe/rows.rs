@@ -12,11 +12,11 @@ use crate::rns::ciphertext::RnsCiphertext;
 use crate::rns::client::RnsClient;
 use crate::rns::evaluator::RnsBackend;
 use crate::rns::keys::RotationKey;
-use crate::rns::keyswitch::{Addend, Digits};
+use crate::rns::keyswitch::{Addend, Digits, SwitchJob, switch_limb};
 use crate::rns::linear::RnsLinear;
 use crate::rns::parallel;
 use crate::rns::pool::Poly;
-use crate::rns::simd::{self, KEY_BLOCK};
+use crate::rns::simd::{self, KEY_BLOCK, KeyLayout, KeyLimb};
 use crate::{HeError, Seed};
 
 use super::{Product, fallible, timed};
@@ -27,7 +27,8 @@ const STREAM_WORDS: usize = 32 << 20;
 const PIECE: usize = 1 << 16;
 /// Digits, words and repetitions of the products that measure multiply-adds: 24 KiB, which the first cache holds.
 const DIGITS: usize = 8;
-const WORDS: usize = 4 * KEY_BLOCK;
+const WORDS: usize = BLOCKS * KEY_BLOCK;
+const BLOCKS: usize = 4;
 const REPEATS: usize = 1000;
 
 /// What lower bounds are made of, besides forward transforms.
@@ -126,16 +127,17 @@ impl RowProbe {
     fn multiply_add(&self) -> f64 {
         let ctx = &*self.backend.ctx;
         let digits: Vec<&[u64]> = self.limb.chunks_exact(WORDS).take(DIGITS).collect();
-        let key = &self.limb[..(2 * DIGITS * WORDS).min(ctx.n)];
-        let digits = &digits[..key.len() / (2 * WORDS)];
+        let layout = KeyLayout::new(ctx.modulus(0, 0).value(), digits.len());
+        let bytes = vec![0; layout.bytes(WORDS)];
+        let key = KeyLimb { layout, bytes: &bytes };
         let mut out = [[0; WORDS]; 2];
         let [u0, u1] = &mut out;
         let seconds = timed(|| {
             for _ in 0..REPEATS {
-                simd::key_dot(ctx.simd, ctx.modulus(0, 0), black_box(digits), black_box(key), u0, u1);
+                simd::key_dot(ctx.simd, ctx.modulus(0, 0), black_box(&digits), black_box(key), 0..BLOCKS, [u0, u1]);
             }
         });
-        seconds / (REPEATS * key.len()) as f64
+        seconds / (REPEATS * 2 * digits.len() * WORDS) as f64
     }
 
     /// Rotations that share a decomposition, limb by limb as in a linear step, each divided by P.
@@ -158,7 +160,8 @@ impl RowProbe {
         let (u0, u1) = switched.split_at_mut(n);
         let digits = digits.limb(ctx, t, buffer);
         for (key, out) in keys.iter().zip(out.chunks_exact_mut(2 * n)) {
-            simd::key_dot(ctx.simd, ctx.modulus(level, t), &digits, key.key.limb(level, t), u0, u1);
+            let job = SwitchJob { digits: &digits, out: [&mut *u0, &mut *u1] };
+            switch_limb(ctx, (level, t), &key.key, &mut [job]);
             Addend::TimesP(self.ct.part(0, n)).add_to(ctx, level, t, u0);
             let auto = &key.automorphism;
             for (u, out) in [&*u0, &*u1].into_iter().zip(out.chunks_exact_mut(n)) {

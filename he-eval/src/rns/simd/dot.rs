@@ -12,6 +12,7 @@
 
 use crate::rns::modulus::Modulus;
 
+use super::packed::{pack, word_bytes};
 use super::portable::sum_of_products;
 use super::{LANES, Simd};
 
@@ -30,9 +31,7 @@ pub(crate) struct Tiling {
 impl Tiling {
     /// Diagonals modulo `prime`.
     pub(crate) const fn new(mirrored: bool, prime: u64) -> Self {
-        let width = (u64::BITS - prime.leading_zeros()).div_ceil(8) as usize;
-        // Narrower words than these are of no prime that fits a ring.
-        Self { mirrored, width: if width < 4 { 4 } else { width } }
+        Self { mirrored, width: word_bytes(prime) }
     }
 
     /// Words of one diagonal in a tile.
@@ -53,9 +52,7 @@ impl Tiling {
     /// The words of tile `tile` of a transformed diagonal, packed.
     pub(crate) fn pack(self, values: &[u64], tile: usize, out: &mut [u8]) {
         let words = &values[tile * self.words()..][..self.words()];
-        for (word, out) in words.iter().zip(out.chunks_exact_mut(self.width)) {
-            out.copy_from_slice(&word.to_le_bytes()[..self.width]);
-        }
+        pack(words, self.width, out);
     }
 
     /// Copies polynomial x to its place in a buffer that holds, tile after tile, operand after operand, of each both

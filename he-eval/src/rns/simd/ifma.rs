@@ -123,38 +123,6 @@ fn convert_from<const WIDE: bool, const SPLIT: bool>(
 }
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
-pub(super) fn key_dot<const WIDE: bool>(
-    m: &Modulus,
-    digits: &[&[u64]],
-    key: &[u64],
-    out0: &mut [u64],
-    out1: &mut [u64],
-) {
-    let b = Broadcast::<WIDE>::new(m);
-    let zero = [Sum::zero(); UNROLL];
-    let pairs = key.len() / (2 * out0.len());
-    let key = blocks(key).chunks_exact(2 * pairs);
-    for (j, ((out0, out1), key)) in blocks_mut(out0).iter_mut().zip(blocks_mut(out1)).zip(key).enumerate() {
-        let (mut sums0, mut sums1) = (zero, zero);
-        for (i, (digit, [key0, key1])) in digits.iter().zip(key.as_chunks::<2>().0).enumerate() {
-            if i > 0 && i % Broadcast::<WIDE>::FOLD == 0 {
-                sums0.iter_mut().chain(&mut sums1).for_each(|sum| b.fold(sum));
-            }
-            let digit = &blocks(digit)[j];
-            for k in 0..UNROLL {
-                let d = load(&digit[k]);
-                Broadcast::<WIDE>::multiply_add(&mut sums0[k], d, load(&key0[k]));
-                Broadcast::<WIDE>::multiply_add(&mut sums1[k], d, load(&key1[k]));
-            }
-        }
-        for k in 0..UNROLL {
-            store(&mut out0[k], b.reduce(sums0[k]));
-            store(&mut out1[k], b.reduce(sums1[k]));
-        }
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512ifma,avx512dq")]
 pub(super) fn sub_scale<const WIDE: bool>(m: &Modulus, u: &[u64], v: &[u64], factor: Shoup, out: &mut [u64]) {
     let (prime, factor) = (Prime::<WIDE>::new(m), Prime::<WIDE>::shoup(factor));
     for ((out, u), v) in rows_mut(out).iter_mut().zip(rows(u)).zip(rows(v)) {

@@ -1,13 +1,12 @@
 //! AVX-512 twin of the dot products with encoded diagonals; see `dot` for what is computed and how it is laid out.
 
-use std::arch::x86_64::{
-    _mm512_maskz_loadu_epi8, _mm512_maskz_permutexvar_epi8, _mm512_permutexvar_epi64, _mm512_set_epi64,
-};
+use std::arch::x86_64::{_mm512_permutexvar_epi64, _mm512_set_epi64};
 
 use crate::rns::modulus::Modulus;
 
 use super::LANES;
 use super::dot::RUN;
+use super::ifma_widen::Widen;
 use super::sum::{Broadcast, Sum};
 use super::vector::{Row, V, load, rows, rows_mut, store};
 
@@ -15,36 +14,6 @@ use super::vector::{Row, V, load, rows, rows_mut, store};
 const VECTORS: usize = RUN / LANES;
 /// One operand or result in a tile: of each polynomial two runs.
 type Operand = [[[Row; VECTORS]; 2]; 2];
-
-/// Turns eight packed words of `BYTES / 8` bytes into 64-bit lanes.
-#[derive(Clone, Copy)]
-struct Widen<const BYTES: usize> {
-    order: V,
-    /// Bytes of the lanes that words fill.
-    filled: u64,
-}
-
-impl<const BYTES: usize> Widen<BYTES> {
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    fn new() -> Self {
-        let width = BYTES / LANES;
-        let lane = |lane: usize| std::array::from_fn(|byte| (lane * width + byte % width) as u8);
-        let order: Row = std::array::from_fn(|l| u64::from_le_bytes(lane(l)));
-        let filled = u64::from_le_bytes([((1u32 << width) - 1) as u8; LANES]);
-        Self { order: load(&order), filled }
-    }
-
-    #[expect(unsafe_code, reason = "masked load of exactly the words' bytes")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    #[inline]
-    fn load(self, words: &[u8; BYTES]) -> V {
-        // SAFETY: the reference covers `BYTES` readable bytes, the mask lets no byte behind them be read, and the
-        // instruction needs no alignment.
-        let packed = unsafe { _mm512_maskz_loadu_epi8(u64::MAX >> (64 - BYTES), words.as_ptr().cast()) };
-        if BYTES == 64 { packed } else { _mm512_maskz_permutexvar_epi8(self.filled, self.order, packed) }
-    }
-}
 
 /// `(mirrored, width)` is the tiling.
 #[target_feature(enable = "avx512f,avx512ifma,avx512dq,avx512bw,avx512vbmi")]

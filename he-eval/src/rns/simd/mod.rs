@@ -15,7 +15,13 @@ mod ifma_dot;
 #[cfg(target_arch = "x86_64")]
 mod ifma_fold;
 #[cfg(target_arch = "x86_64")]
+mod ifma_key;
+#[cfg(target_arch = "x86_64")]
 mod ifma_ntt;
+#[cfg(target_arch = "x86_64")]
+mod ifma_widen;
+mod key;
+mod packed;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sum;
@@ -23,6 +29,7 @@ mod sum;
 mod vector;
 
 pub(crate) use dot::{OPERAND_TILE, Tiling, dot};
+pub(crate) use key::{KeyLayout, KeyLimb, key_dot};
 
 use super::modulus::{Modulus, Shoup};
 use super::ntt::NttTables;
@@ -180,9 +187,6 @@ kernels! {
     any fn overflow(ys: &[&[u64]], inverses: &[f64], out: &mut [u64]);
     /// out <- sum_i y_i coefficient_i - subtract; the y_i are not reduced modulo m.
     width(m) fn convert(m: &Modulus, sources: Sources<'_>, coefficients: &[u64], subtract: u64, out: &mut [u64]);
-    /// out0 <- sum_i d_i b_i and out1 <- sum_i d_i a_i, where `key` holds, for each block of
-    /// [`KEY_BLOCK`] words, that block of b_0, a_0, b_1, a_1, ..: one stream however many digits there are. The key may have more pairs than there are digits.
-    width(m) fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]);
     /// out <- (u - v) factor.
     width(m) fn sub_scale(m: &Modulus, u: &[u64], v: &[u64], factor: Shoup, out: &mut [u64]);
     /// x <- x + y.

@@ -3,7 +3,7 @@
 use crate::rns::modulus::{LAZY_PRODUCTS, Modulus, Shoup, below};
 use crate::rns::ntt::NttTables;
 
-use super::{KEY_BLOCK, LANES, Sources};
+use super::{LANES, Sources};
 
 /// a b + c d + .., reduced before the 128-bit sum can overflow.
 pub(super) fn sum_of_products(m: &Modulus, products: impl Iterator<Item = (u64, u64)>) -> u64 {
@@ -117,27 +117,6 @@ pub(super) fn convert(m: &Modulus, sources: Sources<'_>, coefficients: &[u64], s
     for (j, o) in out.iter_mut().enumerate() {
         let sum = sum_of_products(m, sources.ys.iter().zip(coefficients).map(|(y, &c)| (y[j], c)));
         *o = m.sub(sum, subtract);
-    }
-}
-
-pub(super) fn key_dot(m: &Modulus, digits: &[&[u64]], key: &[u64], out0: &mut [u64], out1: &mut [u64]) {
-    let block_words = key.len() / (out0.len() / KEY_BLOCK);
-    let blocks = out0.chunks_exact_mut(KEY_BLOCK).zip(out1.chunks_exact_mut(KEY_BLOCK));
-    for (j, ((out0, out1), key)) in blocks.zip(key.chunks_exact(block_words)).enumerate() {
-        let mut sums = [[0u128; 2]; KEY_BLOCK];
-        for (i, (digit, pair)) in digits.iter().zip(key.chunks_exact(2 * KEY_BLOCK)).enumerate() {
-            if i > 0 && i % LAZY_PRODUCTS == 0 {
-                sums.as_flattened_mut().iter_mut().for_each(|sum| *sum = m.reduce_wide(*sum).into());
-            }
-            let (b, a) = pair.split_at(KEY_BLOCK);
-            for (((sum, &d), &b), &a) in sums.iter_mut().zip(&digit[j * KEY_BLOCK..]).zip(b).zip(a) {
-                sum[0] += u128::from(d) * u128::from(b);
-                sum[1] += u128::from(d) * u128::from(a);
-            }
-        }
-        for ((out0, out1), sum) in out0.iter_mut().zip(out1).zip(sums) {
-            (*out0, *out1) = (m.reduce_wide(sum[0]), m.reduce_wide(sum[1]));
-        }
     }
 }
 

@@ -99,8 +99,44 @@ proptest! {
         same(&state, |simd, x| convert(simd, &m, wide, &coefficients, coefficients[0], &mut x[0]));
         let inverses = vec![1.0 / m.value() as f64; count];
         same(&state, |simd, x| overflow(simd, &refs, &inverses, &mut x[0]));
-        let key: Vec<u64> = (0..2 * count).flat_map(|_| if seed % 2 == 0 { c.largest() } else { c.poly() }).collect();
-        same(&state, |simd, x| { let (a, b) = two(x); key_dot(simd, &m, &refs, &key, a, b); });
+    }
+}
+
+/// Both twins against the sum written out, for every width of words; the key has one pair more than there are digits, and
+/// blocks outside of the range stay as they are.
+#[test]
+fn keys() {
+    for (bits, width) in [(20, 4), (32, 4), (33, 5), (40, 5), (48, 6), (50, 7), (51, 7), (56, 7), (61, 8)] {
+        for (largest, count) in [(false, 1), (true, 40), (false, 17)] {
+            let mut c = Case::new(u64::from(bits), bits);
+            let layout = KeyLayout::new(c.m.value(), count + 1);
+            assert_eq!(layout.bytes(N), 2 * (count + 1) * N * width);
+            let mut poly = || if largest { c.largest() } else { c.poly() };
+            let digits: Vec<Vec<u64>> = (0..count).map(|_| poly()).collect();
+            let pairs: Vec<[Vec<u64>; 2]> = (0..=count).map(|_| [poly(), poly()]).collect();
+            let mut bytes = vec![0; layout.bytes(N)];
+            for (digit, pair) in pairs.iter().enumerate() {
+                pair.iter().enumerate().for_each(|(half, poly)| layout.store(poly, digit, half, &mut bytes));
+            }
+            let mut loaded = vec![0; N];
+            layout.load(&bytes, count, 1, &mut loaded);
+            assert_eq!(loaded, pairs[count][1]);
+            let digits: Vec<&[u64]> = digits.iter().map(Vec::as_slice).collect();
+            let key = KeyLimb { layout, bytes: &bytes };
+            let blocks = 3..N / KEY_BLOCK - 1;
+            let state = [vec![7; N], vec![7; N]];
+            same(&state, |simd, x| {
+                let (a, b) = two(x);
+                key_dot(simd, &c.m, &digits, key, blocks.clone(), [a, b]);
+                for (half, got) in [a, b].into_iter().enumerate() {
+                    for (j, &got) in got.iter().enumerate() {
+                        let products = digits.iter().zip(&pairs).map(|(d, pair)| c.m.mul(d[j], pair[half][j]));
+                        let sum = products.fold(0, |sum, x| c.m.add(sum, x));
+                        assert_eq!(got, if blocks.contains(&(j / KEY_BLOCK)) { sum } else { 7 });
+                    }
+                }
+            });
+        }
     }
 }
 
