@@ -129,9 +129,9 @@ impl Session<RnsBackend> {
         self.backend.key_bytes()
     }
 
-    /// Bytes of all encoded diagonals.
-    pub fn weight_bytes(&self) -> usize {
-        self.circuit.weight_bytes().0
+    /// Bytes of all encoded diagonals, and of those that are held in memory.
+    pub fn weight_bytes(&self) -> (usize, usize) {
+        self.circuit.weight_bytes()
     }
 }
 

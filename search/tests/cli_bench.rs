@@ -55,6 +55,29 @@ fn a_network_runs_in_a_process_of_its_own() {
     assert!(network["max_error"].as_f64() < Some(1e-2));
 }
 
+/// The memory that is held, as the process itself sees it, stays within the budget and buffers: 116 MiB were measured.
+#[cfg(target_os = "linux")]
+#[test]
+fn streamed_weights_stay_out_of_memory() {
+    const NET: &str = "64x16x16: conv(64,k5) quad pool(16) flatten linear(10)";
+    const SLACK: u64 = 192 << 20;
+    let dir = tempfile::tempdir().expect("folder");
+    let memory = &json(dir.path(), &["cost", NET, "--json"])["networks"][0]["estimate"]["memory"];
+    let part = |name: &str| memory[name].as_u64().expect("bytes");
+    // Room for all but the convolution.
+    let budget = part("keys") + part("ciphertexts") + part("weights") / 10;
+    let run =
+        ["bench", "--networks", NET, "--images", "1", "--threads", "2", "--json", "--weights-dir", ".", "--memory"];
+    let bench = |budget: u64| json(dir.path(), &[&run[..], &[&budget.to_string()]].concat())["networks"][0].clone();
+    let network = &bench(budget)["measured"];
+    let bytes = |name: &str| network[name].as_u64().unwrap_or_else(|| panic!("{name} in {network}"));
+    assert!(bytes("streamed_bytes") > 2 * SLACK, "{network}");
+    assert!(bytes("peak_bytes") < budget + SLACK, "{network}, with a budget of {budget}");
+    assert_eq!(bytes("agreeing"), 1);
+    let reason = bench(1 << 20)["skipped"]["reason"].to_string();
+    assert!(reason.contains("a memory budget of 1.0 MiB is too small"), "{reason}");
+}
+
 #[test]
 fn bad_input_is_refused_before_anything_is_measured() {
     let dir = tempfile::tempdir().expect("folder");

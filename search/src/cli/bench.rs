@@ -16,6 +16,7 @@ use super::calibration::CalibrationArgs;
 use super::exit::Exit;
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupt;
+use super::memory::MemoryArgs;
 use super::output::Output;
 use super::progress::Progress;
 
@@ -58,6 +59,8 @@ pub(crate) struct BenchArgs {
     one: Option<String>,
     #[command(flatten)]
     pub(crate) calibration: CalibrationArgs,
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
 }
 
 /// Runs `striae bench`.

@@ -10,22 +10,19 @@ use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
 use striae_cost_model::{Lowerer, Plan, PlanOptions, Security};
 use striae_he_eval::bench::Spread;
-use striae_he_eval::{RnsBackend, Seed, Session, reference};
-use striae_reports::format::bytes;
-use striae_search::verify::argmax;
+use striae_he_eval::{RnsBackend, Seed, Session, WeightSpace, reference};
+use striae_search::verify::{MemoryLimit, argmax};
 use striae_spaces::{TypedGraph, WeightStore};
 use striae_train::fold;
 
 use super::arch::Arch;
 use super::bench::BenchArgs;
+use super::bench_memory::{self, Watch};
 use super::bench_report::{NetworkOutcome, NetworkReport, NetworkTime};
 use super::failure::Failure;
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
-
-/// Memory a run takes over what the cost model counts, 1.17 to 1.26 times as measured: the network's own weights, and buffers.
-const HEADROOM: f64 = 1.25;
 
 /// Runs the network in a process of its own.
 pub(crate) fn spawn(name: &str, args: &BenchArgs, threads: usize, output: Output) -> Result<NetworkOutcome, Failure> {
@@ -39,6 +36,7 @@ pub(crate) fn spawn(name: &str, args: &BenchArgs, threads: usize, output: Output
     if let Some(calibration) = &args.calibration.calibration {
         child.arg("--calibration").arg(calibration);
     }
+    args.memory.pass_on(&mut child);
     let done =
         child.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().and_then(std::process::Child::wait_with_output);
     let done = done.map_err(Failure::unexpected)?;
@@ -63,20 +61,13 @@ pub(crate) fn measure(
     let (graph, weights) = fold(&graph, &WeightStore::random(&graph, &mut rng))?;
     let plan = Lowerer::new(&chosen.calibration).plan(&graph, &PlanOptions::default());
     let plan = plan.map_err(|e| Failure::from(e).named(name))?;
-    if let Some(reason) = too_large(&plan) {
-        return Ok(NetworkOutcome::Skipped { name: name.to_owned(), reason });
-    }
+    let limit = bench_memory::limit(&plan, &args.memory);
+    let space = match MemoryLimit::space(limit.as_ref(), &plan.program, &plan.params) {
+        Ok(space) => space,
+        Err(e) => return Ok(NetworkOutcome::Skipped { name: name.to_owned(), reason: e.to_string() }),
+    };
     let run = Run { name, plan, graph, weights, images: args.images as usize };
-    run.measure(pools, &mut rng, interrupt, output)
-}
-
-/// Why the network cannot run here. Encoded weights are held in memory whole, so their size is a limit.
-fn too_large(plan: &Plan) -> Option<String> {
-    let needed = (plan.estimate.memory.total().0 as f64 * HEADROOM) as u64;
-    let memory = sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::everything());
-    let available = sysinfo::System::new_with_specifics(memory).available_memory();
-    (available > 0 && needed > available)
-        .then(|| format!("needs about {} of memory, {} are available", bytes(needed), bytes(available)))
+    run.measure(space, pools, &mut rng, interrupt, output)
 }
 
 /// A network that is ready to run.
@@ -91,6 +82,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn measure(
         &self,
+        space: WeightSpace,
         pools: &[ThreadPool],
         rng: &mut ChaCha8Rng,
         interrupt: &Interrupt,
@@ -101,9 +93,10 @@ impl Run<'_> {
         let mut progress = Progress::new(output, 1 + self.images as u64);
         progress.set(0, None, format_args!("{name}: keys and weights"));
         let program = Arc::new(self.plan.program.clone());
-        let seed = Seed::Entropy;
+        let (params, seed) = (&self.plan.params, Seed::Entropy);
+        let watch = Watch::start();
         let session: Session<RnsBackend> =
-            widest.install(|| Session::new(&self.plan.params, program, graph, weights, seed))?;
+            widest.install(|| Session::new_in(space, params, program, graph, weights, seed))?;
         let mut found = Found::new(pools.len());
         let started = Instant::now();
         for done in 0..self.images {
@@ -120,10 +113,19 @@ impl Run<'_> {
                 break;
             }
         }
-        Ok(self.outcome(&session, pools, found))
+        Ok(self.outcome(&session, pools, found, watch))
     }
 
-    fn outcome(&self, session: &Session<RnsBackend>, pools: &[ThreadPool], found: Found) -> NetworkOutcome {
+    fn outcome(
+        &self,
+        session: &Session<RnsBackend>,
+        pools: &[ThreadPool],
+        found: Found,
+        watch: Watch,
+    ) -> NetworkOutcome {
+        let held = watch.finish();
+        let (weight_bytes, weights_held) = session.weight_bytes();
+        let streamed = weight_bytes > weights_held;
         let (plan, setup) = (&self.plan, session.setup());
         let name = self.name.to_owned();
         let images = found.times.first().map_or(0, Vec::len);
@@ -141,8 +143,9 @@ impl Run<'_> {
             key_seconds: setup.keys.as_secs_f64(),
             encoding_seconds: setup.encoding.as_secs_f64(),
             key_bytes: session.key_bytes() as u64,
-            weight_bytes: session.weight_bytes() as u64,
-            peak_bytes: peak_bytes(),
+            weight_bytes: weight_bytes as u64,
+            streamed_bytes: (weight_bytes - weights_held) as u64,
+            peak_bytes: if streamed { held } else { bench_memory::peak() },
             estimated_bytes: plan.estimate.memory.total().0,
             images,
             agreeing: found.agreeing / times.len().max(1),
@@ -181,11 +184,4 @@ impl Found {
         self.low = clear.iter().copied().fold(self.low, f64::min);
         self.high = clear.iter().copied().fold(self.high, f64::max);
     }
-}
-
-/// Largest memory of this process so far, where the system tells it.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }

@@ -67,7 +67,10 @@ pub(crate) struct NetworkReport {
     pub(crate) encoding_seconds: f64,
     pub(crate) key_bytes: u64,
     pub(crate) weight_bytes: u64,
-    /// Largest memory of the process that ran this network alone, where the system tells it.
+    /// Those of them that were read from a temporary file.
+    #[serde(default)]
+    pub(crate) streamed_bytes: u64,
+    /// Largest memory of the process that ran this network alone, without weights from a file, where the system tells it.
     pub(crate) peak_bytes: Option<u64>,
     /// What the cost model says of it.
     pub(crate) estimated_bytes: u64,

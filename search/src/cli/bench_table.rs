@@ -117,7 +117,11 @@ fn network(report: &NetworkReport, place: usize) -> Vec<Value> {
         cells.push(report.scaling().map_or_else(String::new, |s| number(s, 2)));
     } else {
         cells.extend([seconds(report.predicted), String::new(), bytes(report.key_bytes), seconds(report.key_seconds)]);
-        cells.extend([bytes(report.weight_bytes), seconds(report.encoding_seconds)]);
+        let streamed = match report.streamed_bytes {
+            0 => String::new(),
+            streamed => format!(", {} streamed", bytes(streamed)),
+        };
+        cells.extend([format!("{}{streamed}", bytes(report.weight_bytes)), seconds(report.encoding_seconds)]);
         cells.push(report.peak_bytes.map_or_else(|| MISSING.to_owned(), bytes));
         cells.push(format!("{:.1e} of {}", report.max_error, number(report.logit_range, 1)));
         cells.push(format!("{} of {}", report.agreeing, report.images));

@@ -2,6 +2,7 @@
 
 mod arch;
 mod bench;
+mod bench_memory;
 mod bench_network;
 mod bench_report;
 mod bench_table;
