@@ -52,20 +52,14 @@ impl Run<'_> {
         giants.sort_by_key(|g| (g.sum.giant, g.sum.output));
         for together in giants.chunks(TOGETHER) {
             self.tally.count(|c| c.giant_steps += together.len() as u64);
-            let c1: Vec<Option<Poly>> = (together.iter())
+            // Sums in QP are divided by P before they are decomposed.
+            let divided: Vec<Option<Poly>> = (together.iter())
                 .map(|g| g.sum.extended.then(|| ctx.levels[level].mod_down.divide(ctx, sums.part(g.index, 1, ctx.n))))
                 .collect();
-            let source = |(g, c1): (&Giant<'_>, &'_ Option<Poly>)| match c1 {
-                Some(_) => None,
-                None => Some(sums.part(g.index, 1, ctx.n)),
-            };
-            let digits: Vec<Digits<'_>> = together
-                .iter()
-                .zip(&c1)
-                .map(|(g, c1)| {
-                    let of_sum = source((g, c1));
-                    let limbs = of_sum.unwrap_or_else(|| Limbs::contiguous(c1.as_deref().unwrap_or_default(), ctx.n));
-                    Digits::new(ctx, level, limbs)
+            let digits: Vec<Digits<'_>> = (together.iter().zip(&divided))
+                .map(|(g, divided)| match divided {
+                    Some(c1) => Digits::new(ctx, level, Limbs::contiguous(c1, ctx.n)),
+                    None => Digits::new(ctx, level, sums.part(g.index, 1, ctx.n)),
                 })
                 .collect();
             let stride = acc.stride;
