@@ -24,8 +24,11 @@ const STAGES: [&str; 4] = ["fresh", "first layer", "square", "second layer, rota
 /// Our errors, largest and root mean square, may be this many times the referee's: two samples of like noise. Measured: 1.0
 /// and 1.0 fresh, 0.1 and 0.5 at the end, for SEAL's rescaling leaves some slots further off than the others.
 const FACTOR: f64 = 2.0;
-/// No slot may be off by more, in either library.
+/// No slot of ours may be off by more: twenty times what this seed gives.
 const BOUND: f64 = 1.0 / 65_536.0;
+/// No slot of the referee's may be off by more, or it did not compute this circuit. It draws its randomness anew in every run
+/// and its errors have a long tail: 0.2e-5 to 2.6e-5 at the end, over 60 runs.
+const REFEREE_BOUND: f64 = 1.0 / 2048.0;
 
 /// What both libraries compute on.
 struct Values {
@@ -161,7 +164,7 @@ fn errors_are_those_of_seal() {
     for (((stage, expected), ours), theirs) in STAGES.iter().zip(&expected).zip(&ours).zip(&theirs) {
         let ((ours, our_rms), (theirs, their_rms)) = (errors(ours, expected), errors(theirs, expected));
         say(&format!("{stage:40} {ours:.2e} ({our_rms:.2e})    {theirs:.2e} ({their_rms:.2e})"));
-        assert!(ours < BOUND && theirs < BOUND, "{stage}: {ours:e} and {theirs:e}");
+        assert!(ours < BOUND && theirs < REFEREE_BOUND, "{stage}: {ours:e} and {theirs:e}");
         assert!(ours < FACTOR * theirs, "{stage}: {ours:e}, the referee's is {theirs:e}");
         assert!(our_rms < FACTOR * their_rms, "{stage}: {our_rms:e} on average, the referee's is {their_rms:e}");
     }
