@@ -6,6 +6,7 @@ pub mod candidate;
 pub mod counterpart;
 pub mod explain;
 pub mod pareto;
+pub mod prediction;
 pub mod run;
 pub mod sampler;
 pub mod storage;
