@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod candidate;
 pub mod counterpart;
 pub mod pareto;
+pub mod prediction;
 pub mod run;
 pub mod sampler;
 pub mod storage;

@@ -3,10 +3,15 @@
 //! Every convolution is followed by batch normalisation, which lowering folds away, also where the source has none: it
 //! changes no count of homomorphic operations and lets quadratic networks train.
 
+mod densenet;
+mod lola;
+mod mobilenet;
 mod resnet;
 mod spencnn;
 mod strianet;
+mod vgg;
 
+use resnet::Block;
 use thiserror::Error;
 
 use crate::{GraphError, TypedGraph};
@@ -14,7 +19,8 @@ use crate::{GraphError, TypedGraph};
 type Build = fn() -> Result<TypedGraph, GraphError>;
 
 /// Name, one line on where it is from, builder.
-const NETWORKS: [(&str, &str, Build); 10] = [
+const NETWORKS: [(&str, &str, Build); 22] = [
+    ("lola", "Brutzkus et al. (ICML 2019), LoLa-MNIST, the network of CryptoNets", lola::mnist),
     ("lenet-like", "SpENCNN (ICML 2023), Table 2: MNIST", || spencnn::lenet_like(1)),
     ("lenet-like-g8", "SpENCNN (ICML 2023), Table 3: MNIST, G = 8, alpha at 2^13 slots", || spencnn::lenet_like(8)),
     ("lenet-like-g32", "lenet-like with G = 32, alpha of 14x14 maps multiplexed in 2^13 slots", || {
@@ -26,7 +32,20 @@ const NETWORKS: [(&str, &str, Build); 10] = [
         spencnn::hefnet(1)
     }),
     ("hefnet-g8", "SpENCNN (ICML 2023), Table 3: CIFAR-10, G = 8, alpha at 2^13 slots", || spencnn::hefnet(8)),
-    ("resnet20", "He et al. (CVPR 2016), section 4.2: CIFAR-10, option B shortcuts", resnet::resnet20),
+    ("resnet20", "He et al. (CVPR 2016), section 4.2: CIFAR-10, option B shortcuts", || resnet::cifar(3)),
+    ("resnet32", "He et al. (CVPR 2016), section 4.2: CIFAR-10, option B shortcuts", || resnet::cifar(5)),
+    ("resnet44", "He et al. (CVPR 2016), section 4.2: CIFAR-10, option B shortcuts", || resnet::cifar(7)),
+    ("resnet56", "He et al. (CVPR 2016), section 4.2: CIFAR-10, option B shortcuts", || resnet::cifar(9)),
+    ("resnet110", "He et al. (CVPR 2016), section 4.2: CIFAR-10, option B shortcuts", || resnet::cifar(18)),
+    ("resnet18", "He et al. (CVPR 2016), Table 1: ImageNet", || resnet::imagenet(Block::Basic, [2, 2, 2, 2])),
+    ("resnet34", "He et al. (CVPR 2016), Table 1: ImageNet", || resnet::imagenet(Block::Basic, [3, 4, 6, 3])),
+    ("resnet50", "He et al. (CVPR 2016), Table 1: ImageNet, stride in the 3x3", || {
+        resnet::imagenet(Block::Bottleneck, [3, 4, 6, 3])
+    }),
+    ("vgg11", "Simonyan and Zisserman (ICLR 2015), configuration A: ImageNet", || vgg::vgg(vgg::VGG11)),
+    ("vgg16", "Simonyan and Zisserman (ICLR 2015), configuration D: ImageNet", || vgg::vgg(vgg::VGG16)),
+    ("densenet121", "Huang et al. (CVPR 2017), Table 1: ImageNet", densenet::densenet121),
+    ("mobilenetv2", "Sandler et al. (CVPR 2018), Table 2: ImageNet, width 1", mobilenet::v2),
     ("strianet-mnist", "StriaNet (SaTML 2026) scaled to 1x28x28 and 8192 slots", strianet::mnist),
     ("strianet-cifar10", "StriaNet (SaTML 2026) scaled to 3x32x32 and 32768 slots", strianet::cifar10),
 ];
@@ -91,7 +110,8 @@ mod tests {
         for name in names() {
             let net = build(name).unwrap();
             assert_eq!(net.to_string().parse::<TypedGraph>().unwrap(), net, "{name}");
-            assert_eq!(net.output_shape(), crate::Shape::vector(10), "{name}");
+            let classes = if net.input_shape().spatial() == (224, 224) { 1000 } else { 10 };
+            assert_eq!(net.output_shape(), crate::Shape::vector(classes), "{name}");
             assert!(source(name).is_some(), "{name}");
         }
     }
@@ -100,7 +120,8 @@ mod tests {
     fn unknown_names_are_answered_with_the_nearest() {
         let message = build("resnet-20").unwrap_err().to_string();
         assert!(
-            message.starts_with("unknown network `resnet-20`, did you mean `resnet20`?; the zoo holds lenet-like,")
+            message
+                .starts_with("unknown network `resnet-20`, did you mean `resnet20`?; the zoo holds lola, lenet-like,")
         );
         assert!(!build("zzzzzzzzzzzzzzzz").unwrap_err().to_string().contains("did you mean"));
     }
