@@ -244,13 +244,10 @@ fn input_layout(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Res
 /// Group-interleaved packing lays contiguous groups across the ciphertexts. A group of one channel is as good either way; a
 /// network that has interleaved groups too keeps the order that those want.
 fn channel_order(graph: &TypedGraph, packing: Packing) -> ChannelOrder {
-    let grouping = |node: &Node| match &node.op {
-        Op::Conv2d(conv) if conv.groups > 1 => {
-            let channels = graph.shape(node.inputs[0]).channels();
-            (conv.groups < channels.max(conv.out_channels)).then_some(conv.grouping)
-        }
-        Op::Conv2d(_) | Op::Input | Op::Linear(_) | Op::AvgPool(_) => None,
-        Op::Activation(_) | Op::Add | Op::Flatten | Op::BatchNorm => None,
+    let grouping = |node: &Node| {
+        let Op::Conv2d(conv) = &node.op else { return None };
+        let channels = graph.shape(node.inputs[0]).channels().max(conv.out_channels);
+        (conv.groups > 1 && conv.groups < channels).then_some(conv.grouping)
     };
     let mut groupings = graph.nodes().iter().filter_map(grouping).peekable();
     let contiguous = groupings.peek().is_some() && groupings.all(|g| g == Grouping::Contiguous);

@@ -43,9 +43,9 @@ fn contiguous_groups() {
 /// Sub-blocks of a network, section 4.2: the distinct diagonals that its convolutions read of their inputs, and one for
 /// each input of a fully connected layer. The image is replicated, every other map packed row-major.
 fn sub_blocks(graph: &TypedGraph, log_n: u32) -> usize {
-    let convs = graph.nodes().iter().filter_map(|node| match &node.op {
-        Op::Conv2d(conv) => Some((graph.shape(node.inputs[0]), conv)),
-        _ => None,
+    let convs = graph.nodes().iter().filter_map(|node| {
+        let Op::Conv2d(conv) = &node.op else { return None };
+        Some((graph.shape(node.inputs[0]), conv))
     });
     let of_conv = |(i, (input, conv)): (usize, (Shape, &Conv2d))| {
         let input_packing = if i == 0 { InputPacking::Replicated } else { InputPacking::Packed };
@@ -105,9 +105,9 @@ fn shares_of_rotations_left() {
 /// The network with `groups` interleaved groups in every convolution but the first.
 fn grouped(graph: &TypedGraph, groups: usize) -> TypedGraph {
     let mut literal = graph.to_literal();
-    let convs = literal.nodes.iter_mut().filter_map(|node| match &mut node.op {
-        Op::Conv2d(conv) => Some(conv),
-        _ => None,
+    let convs = literal.nodes.iter_mut().filter_map(|node| {
+        let Op::Conv2d(conv) = &mut node.op else { return None };
+        Some(conv)
     });
     for conv in convs.skip(1) {
         (conv.groups, conv.grouping) = (groups, Grouping::Interleaved);
