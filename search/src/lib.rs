@@ -4,6 +4,7 @@ pub mod assess;
 pub mod bundle;
 pub mod candidate;
 pub mod counterpart;
+pub mod explain;
 pub mod pareto;
 pub mod prediction;
 pub mod run;

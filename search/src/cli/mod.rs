@@ -13,6 +13,7 @@ mod cost;
 mod cost_table;
 mod demo;
 pub(crate) mod exit;
+mod explain;
 mod export;
 mod failure;
 mod interrupt;
