@@ -20,6 +20,8 @@
 //! numbers of special primes. It remembers the layers it has laid out, which no level or prime changes, so a search plans
 //! tens of thousands of networks per second (`benches/estimate.rs`).
 //!
+//! [`hybrid`] counts and estimates the protocols that we do not run: homomorphic linear layers, two-party activations.
+//!
 //! ```
 //! use striae_cost_model::{Calibration, Lowerer, PlanOptions};
 //!
@@ -40,6 +42,7 @@ mod counts;
 mod error;
 mod estimate;
 mod fingerprint;
+pub mod hybrid;
 mod key_plan;
 mod linear_plan;
 pub mod lower;
@@ -56,6 +59,7 @@ pub use estimate::{Estimate, MemoryEstimate, StepEstimate, diagonal_memory, esti
 pub use key_plan::KeyPlan;
 pub use linear_plan::{LinearPlan, PartialSum, Term};
 pub use lower::{InputPacking, LowerOptions, Lowerer, Recipe, SpaceCost, SpaceEstimator, StrategyChoice};
+pub use packing::Packing;
 pub use params::{CkksParams, CkksParamsLiteral, RingType, Security, max_log_qp};
 pub use planner::{MAX_SPECIAL, Plan, PlanOptions, chains};
 pub use program::{HeProgram, LinearStep, Source, SourceOp, Step, StepKind, Strategy, Value, ValueId};

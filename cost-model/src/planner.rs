@@ -10,6 +10,7 @@ use crate::{
     StrategyChoice,
     lower::{Draft, Staged},
     max_log_qp,
+    packing::Packing,
     params::NARROW_PRIME_BITS,
 };
 
@@ -39,6 +40,8 @@ pub struct PlanOptions {
     pub max_log_scale: u32,
     /// The ring; the cheaper of both where absent.
     pub ring: Option<RingType>,
+    /// How maps are packed; the default packing where absent.
+    pub packing: Option<Packing>,
     /// How rotations are split.
     pub strategy: StrategyChoice,
     /// Whether convolutions with nothing between them become one; the cheaper of both where absent.
@@ -54,6 +57,7 @@ impl Default for PlanOptions {
             min_log_scale: 26,
             max_log_scale: 36,
             ring: None,
+            packing: None,
             strategy: StrategyChoice::Cheapest,
             fuse: None,
         }
@@ -124,7 +128,7 @@ impl Lowerer<'_> {
         log_n: u32,
         options: &PlanOptions,
     ) -> Vec<Attempt> {
-        let strategy = options.strategy;
+        let (packing, strategy) = (options.packing.unwrap_or_default(), options.strategy);
         let mut attempts = Vec::new();
         for ring in options.rings() {
             for &VariantDepth { fuse, levels } in depths {
@@ -134,7 +138,7 @@ impl Lowerer<'_> {
                     None => self.chains(ring, log_n, levels, options),
                 };
                 if !chains.is_empty() {
-                    let lowering = |&input| LowerOptions { fuse, merge: true, input, strategy };
+                    let lowering = |&input| LowerOptions { fuse, packing, input, strategy };
                     let attempt = |lowering| Attempt { lowering, chains: Arc::clone(&chains) };
                     attempts.extend(packings(input).iter().map(lowering).map(attempt));
                 }

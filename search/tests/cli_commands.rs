@@ -113,6 +113,22 @@ fn the_layers_of_a_network_add_up() {
 }
 
 #[test]
+fn an_explanation_names_the_change_that_saves_most() {
+    let dir = tempfile::tempdir().expect("folder");
+    let costs = json(dir.path(), &["cost", "lenet-like", "--explain", "--json"]);
+    let (network, explanation) = (&costs["networks"][0], &costs["explanation"]);
+    let steps = explanation["steps"].as_array().expect("list");
+    assert_eq!(Some(steps.len()), network["steps"].as_array().map(Vec::len));
+    let best = &explanation["changes"][0];
+    let change = best["change"].as_str().expect("text");
+    assert_eq!(change, "n5 conv(64,k5) -> ExRot-Free in 16 groups");
+    let text = text(dir.path(), &["cost", "lenet-like", "--explain"]);
+    assert!(text.contains(&format!("the single change that would save most: {change}: ")), "{text}");
+    let plain = json(dir.path(), &["cost", "lenet-like", "--json"]);
+    assert!(plain.get("explanation").is_none() && plain["networks"] == costs["networks"]);
+}
+
+#[test]
 fn insecure_parameters_are_loud() {
     let dir = tempfile::tempdir().expect("folder");
     let weak = "N=2^12 Q=45,30,30,30,30,30 P=46 scale=2^30";

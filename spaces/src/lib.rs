@@ -26,4 +26,5 @@ pub use json::{JSON_FORMAT, JsonError};
 pub use notation::NotationError;
 pub use op::{Activation, AvgPool, Conv2d, Grouping, Kernel, KernelMask, Linear, Op, Padding, Tap};
 pub use shape::Shape;
+pub use suggest::nearest;
 pub use weights::{ParamSpec, Tensor, WeightStore, param_specs};

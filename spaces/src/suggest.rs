@@ -1,7 +1,7 @@
 //! The known name that a mistyped one was probably meant to be.
 
 /// The candidate with the smallest edit distance, if that is at most a third of its length (at least 1).
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let (distance, best) = candidates.into_iter().map(|c| (edit_distance(name, c), c)).min()?;
     (distance <= (best.len() / 3).max(1)).then_some(best)
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use striae_cost_model::{
-    CkksParams, Estimate, Lowerer, OpCounts, Plan, PlanOptions, RingType, RotationKinds, Security, Strategy,
+    CkksParams, Estimate, Lowerer, OpCounts, Packing, Plan, PlanOptions, RingType, RotationKinds, Security, Strategy,
     StrategyChoice, max_log_qp,
 };
 use striae_reports::format::{bytes, percent, seconds};
@@ -17,6 +17,7 @@ use super::arch::Arch;
 use super::calibration::{CalibrationArgs, Chosen, Source};
 use super::cost_table::layers;
 use super::exit::Exit;
+use super::explain::Explanation;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 
@@ -27,6 +28,9 @@ pub(crate) struct CostArgs {
     /// Another network to set beside it; `plain` for the same with every StriaBlock a dense k x k convolution
     #[arg(long, value_name = "ARCH")]
     against: Vec<String>,
+    /// Show what each layer needs and which single change would save most
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     plan: PlanArgs,
     #[command(flatten)]
@@ -48,6 +52,9 @@ pub(crate) struct PlanArgs {
     /// The ring: standard (N/2 slots) or conjugate-invariant (N real slots); the cheaper of both if absent
     #[arg(long, value_parser = ring)]
     ring: Option<RingType>,
+    /// How maps are packed: row-major, group-interleaved or multiplexed; the default packing if absent
+    #[arg(long)]
+    packing: Option<Packing>,
     /// How rotations are split: cheapest, input-side, output-side, or bsgs:B with B baby steps
     #[arg(long, default_value = "cheapest", value_parser = strategy)]
     strategy: StrategyChoice,
@@ -64,8 +71,8 @@ impl PlanArgs {
     pub(crate) fn options(&self) -> Result<PlanOptions, Failure> {
         let params = self.params.as_deref().map(|text| parse_params(text, self.insecure)).transpose()?;
         let fuse = (self.fused || self.factored).then_some(self.fused);
-        let Self { max_log_n, ring, strategy, .. } = *self;
-        Ok(PlanOptions { params, max_log_n, ring, strategy, fuse, ..PlanOptions::default() })
+        let Self { max_log_n, ring, packing, strategy, .. } = *self;
+        Ok(PlanOptions { params, max_log_n, ring, packing, strategy, fuse, ..PlanOptions::default() })
     }
 }
 
@@ -110,6 +117,7 @@ pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
     let chosen = args.calibration.load(output)?;
     let mut lowerer = Lowerer::new(&chosen.calibration);
     let network = cost(&mut lowerer, arch, &options)?;
+    let explanation = args.explain.then(|| Explanation::new(&mut lowerer, &network.graph, &network.plan, &options));
     let mut comparisons = Vec::new();
     for other in others {
         // A plain counterpart is set beside the network at equal parameters, so that a ciphertext holds equally much.
@@ -124,9 +132,9 @@ pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
         );
     }
     if output.json {
-        output.value(&Document::new(&network, &comparisons, &chosen))?;
+        output.value(&Document::new(&network, &comparisons, &chosen, explanation.as_ref()))?;
     } else {
-        print(&network, &comparisons, &chosen, output)?;
+        print(&network, &comparisons, &chosen, explanation.as_ref(), output)?;
     }
     Ok(Exit::Success)
 }
@@ -162,8 +170,18 @@ fn cost(lowerer: &mut Lowerer<'_>, arch: Arch, options: &PlanOptions) -> Result<
 
 type Comparison = (Costed, Option<Counterpart>);
 
-fn print(network: &Costed, comparisons: &[Comparison], chosen: &Chosen, output: Output) -> Result<(), Failure> {
-    for costed in std::iter::once(network).chain(comparisons.iter().map(|(costed, _)| costed)) {
+fn print(
+    network: &Costed,
+    comparisons: &[Comparison],
+    chosen: &Chosen,
+    explanation: Option<&Explanation>,
+    output: Output,
+) -> Result<(), Failure> {
+    print_one(network, output)?;
+    if let Some(explanation) = explanation {
+        explanation.print(&network.view, &network.plan, output)?;
+    }
+    for (costed, _) in comparisons {
         print_one(costed, output)?;
     }
     for (other, blocks) in comparisons {
@@ -252,6 +270,9 @@ struct Document<'a> {
     networks: Vec<NetworkJson<'a>>,
     /// One per plain counterpart, in the order of the networks.
     blocks: Vec<Blocks>,
+    /// With `--explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<&'a Explanation>,
 }
 
 #[derive(Serialize)]
@@ -273,13 +294,19 @@ struct StepJson {
 }
 
 impl<'a> Document<'a> {
-    fn new(network: &'a Costed, comparisons: &'a [Comparison], chosen: &'a Chosen) -> Self {
+    fn new(
+        network: &'a Costed,
+        comparisons: &'a [Comparison],
+        chosen: &'a Chosen,
+        explanation: Option<&'a Explanation>,
+    ) -> Self {
         let all = std::iter::once(network).chain(comparisons.iter().map(|(costed, _)| costed));
         let blocks = comparisons.iter().filter_map(|(c, b)| b.as_ref().map(|b| Blocks::of(network, c, b)));
         Self {
             calibration: chosen.as_source(),
             networks: all.map(NetworkJson::new).collect(),
             blocks: blocks.collect(),
+            explanation,
         }
     }
 }

@@ -13,12 +13,14 @@ mod cost;
 mod cost_table;
 mod demo;
 pub(crate) mod exit;
+mod explain;
 mod export;
 mod failure;
 mod interrupt;
 mod library_errors;
 mod memory;
 mod output;
+mod predict;
 mod progress;
 mod report;
 mod roles;
@@ -77,6 +79,8 @@ enum Command {
     Calibrate(calibrate::CalibrateArgs),
     /// Time the encrypted backend against its lower bounds, and whole networks
     Bench(bench::BenchArgs),
+    /// What estimates are worth: networks held out from any fit, predicted against measured
+    Predict(predict::PredictArgs),
     /// Train one network
     Train(train::TrainArgs),
     /// Run a study, or go on with it
@@ -132,6 +136,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Cost(args) => cost::run(&args, output),
         Command::Calibrate(args) => calibrate::run(&args, output),
         Command::Bench(args) => bench::run(&args, all, output),
+        Command::Predict(args) => predict::run(&args, all, output),
         Command::Train(args) => train::run(&args, output),
         Command::Search(args) => search::run(&args, all, output),
         // Predictions are for one thread, so that is what they are compared with unless the user wants otherwise.

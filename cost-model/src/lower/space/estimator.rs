@@ -143,12 +143,11 @@ impl<'a> SpaceEstimator<'a> {
         let round = self.round(depths);
         let mut best: Option<Winner> = None;
         for entrant in 0..self.rounds[round].1.len() {
-            let lanes = match self.seconds(&self.rounds[round].1[entrant], path) {
-                Some(lanes) => lanes,
-                None => {
-                    self.learn(genotype, path, round, entrant).ok()?;
-                    self.seconds(&self.rounds[round].1[entrant], path)?
-                }
+            let lanes = if let Some(lanes) = self.seconds(&self.rounds[round].1[entrant], path) {
+                lanes
+            } else {
+                self.learn(genotype, path, round, entrant).ok()?;
+                self.seconds(&self.rounds[round].1[entrant], path)?
             };
             let known = self.rounds[round].1[entrant].lanes;
             for (lane, &seconds) in lanes.iter().enumerate().filter(|(lane, _)| known >> lane & 1 == 1) {

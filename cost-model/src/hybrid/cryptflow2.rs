@@ -1,0 +1,148 @@
+//! Linear layers as SCI computes them (the public code of CrypTFlow2: `conv-field.cpp` after Gazelle's output rotations,
+//! `fc-field.cpp`): BFV with N = 8192, two rows of 4096 slots.
+//!
+//! With `h = 4096 / pad2(H W)` channels per row and the symbols of the code, a dense convolution has
+//!
+//! ```text
+//! inp_ct = ceil(Ci / 2h)   out_ct = ceil(Co / 2h)   inp_halves = ceil(Ci / h)   out_halves = ceil(Co / h)
+//! half_perms = out_halves, plus 1 if that is odd and more than 1
+//! half_rots  = h if inp_halves > 1 or out_halves > 1, else max(h, Ci, Co)
+//! filter rotations   inp_ct (|T| - 1)
+//! row rotations      half_perms half_rots - half_perms
+//! column swaps       half_perms / 2, plus 1 if out_halves = 1 and inp_halves > 1
+//! multiplications    half_perms half_rots inp_ct |T|
+//! ```
+//!
+//! Counted beyond the code:
+//! - `|T|` is the number of taps of the mask; the code has full kernels.
+//! - *Groups* (the code calls itself once per group): the rows hold different groups, so nothing is swapped, and the positions
+//!   of a row are shared out evenly, `p = h / pad2(G / 2)` each, interleaved, so that a rotation by `pad2(G / 2)` blocks stays within
+//!   every group at once. `ceil(Co/G / p)` ciphertexts of `min(p, Ci/G + Co/G - 1)` non-zero offsets each. From `G = 2h`
+//!   on, which is the channel capacity, `p = 1`: an ExRot-Free convolution rotates under its taps only.
+//! - *Strides*: as in the code, the input is split into its `s^2` phases, convolutions of stride 1 on maps `s` times smaller, and
+//!   phases that no tap reads are left out. Their products are summed before the row rotations; the code sums shares afterwards.
+//! - *Maps above 4096 pixels* are cut into strips of rows with a halo; each counts as a map of its own. The code takes a larger N.
+//! - *Fully connected layers* above 8192 inputs or outputs are cut into parts of 8192; the code takes a larger N for the inputs.
+
+use super::layer::{ConvShape, Kind};
+use super::tiles::Strips;
+use super::{HybridError, LinearCounts, LinearLayer, Protocol};
+
+/// Slots of a row: half of N = 8192.
+const ROW: usize = 4096;
+
+/// Counts of a layer.
+pub(super) fn counts(layer: &LinearLayer) -> Result<LinearCounts, HybridError> {
+    match &layer.kind {
+        Kind::Dense { rows, columns } => Ok(dense(*rows, *columns)),
+        Kind::Conv(conv) => {
+            let strips = strips(conv).ok_or_else(|| HybridError::MapTooWide {
+                node: layer.node,
+                shape: layer.input,
+                rows: halo(conv) + 1,
+                slots: ROW,
+                protocol: Protocol::CrypTFlow2,
+            })?;
+            Ok(convolution(conv, strips))
+        }
+    }
+}
+
+/// Rows of a phase that an output row reads beyond its own.
+fn halo(conv: &ConvShape) -> usize {
+    let rows = conv.all_taps.iter().map(|t| t.0.div_euclid(conv.stride as i32));
+    let (low, high) = (rows.clone().min().unwrap_or(0), rows.max().unwrap_or(0));
+    (high - low) as usize
+}
+
+fn strips(conv: &ConvShape) -> Option<Strips> {
+    let (height, width) = (conv.height.div_ceil(conv.stride), conv.width.div_ceil(conv.stride));
+    Strips::of(height, width, conv.out_height, halo(conv), ROW)
+}
+
+/// Phases of the stride that a tap reads.
+fn phases(conv: &ConvShape) -> usize {
+    let s = conv.stride as i32;
+    let mut phases: Vec<(i32, i32)> = conv.taps.iter().map(|t| (t.0.rem_euclid(s), t.1.rem_euclid(s))).collect();
+    phases.sort_unstable();
+    phases.dedup();
+    phases.len()
+}
+
+/// Counts of one strip before taps and phases: ciphertexts, partial sums, and the rotations behind these.
+struct Channels {
+    inputs: u64,
+    outputs: u64,
+    products: u64,
+    /// Products `products * inputs` where every partial sum reads every input; batches of groups read their own only.
+    pairs: u64,
+    external: u64,
+    swaps: u64,
+}
+
+fn convolution(conv: &ConvShape, strips: Strips) -> LinearCounts {
+    let h = ROW / strips.block;
+    let channels = if conv.groups == 1 { ungrouped(conv.ins, conv.outs, h) } else { grouped(conv, h) };
+    let (count, taps, phases) = (strips.count as u64, conv.taps.len() as u64, phases(conv) as u64);
+    LinearCounts {
+        internal: count * channels.inputs * (taps - phases),
+        external: count * channels.external,
+        swaps: count * channels.swaps,
+        dense: 0,
+        multiplications: count.saturating_mul(channels.pairs).saturating_mul(taps),
+        products: count * channels.products,
+        inputs: count * channels.inputs * phases,
+        outputs: count * channels.outputs,
+    }
+}
+
+fn ungrouped(ins: usize, outs: usize, h: usize) -> Channels {
+    let (inp_halves, out_halves) = (ins.div_ceil(h), outs.div_ceil(h));
+    let half_perms = if out_halves > 1 { out_halves.next_multiple_of(2) } else { 1 } as u64;
+    let half_rots = if inp_halves > 1 || out_halves > 1 { h } else { h.max(ins).max(outs) } as u64;
+    let inputs = ins.div_ceil(2 * h) as u64;
+    let products = half_perms * half_rots;
+    Channels {
+        inputs,
+        outputs: outs.div_ceil(2 * h) as u64,
+        products,
+        pairs: products.saturating_mul(inputs),
+        external: products - half_perms,
+        swaps: half_perms / 2 + u64::from(out_halves == 1 && inp_halves > 1),
+    }
+}
+
+fn grouped(conv: &ConvShape, h: usize) -> Channels {
+    let batches = conv.groups.div_ceil(2 * h) as u64;
+    let positions = (h / conv.groups.div_ceil(2).next_power_of_two()).max(1);
+    let (inputs, outputs) = (conv.ins.div_ceil(positions) as u64, conv.outs.div_ceil(positions) as u64);
+    let offsets = positions.min(conv.ins + conv.outs - 1) as u64;
+    let products = batches * outputs * offsets;
+    Channels {
+        inputs: batches * inputs,
+        outputs: batches * outputs,
+        products,
+        pairs: products.saturating_mul(inputs),
+        external: products - batches * outputs,
+        swaps: 0,
+    }
+}
+
+/// `rows x columns` by the hybrid diagonals of Gazelle: the vector is repeated `8192 / pad2(columns)` times, each diagonal holds as many
+/// of the matrix, and the partial sums are folded by halves.
+fn dense(rows: usize, columns: usize) -> LinearCounts {
+    let slots = 2 * ROW;
+    let (parts, blocks) = (columns.div_ceil(slots), rows.div_ceil(slots));
+    let (width, height) = (columns.min(slots).next_power_of_two(), rows.min(slots).next_power_of_two());
+    let diagonals = height.div_ceil(slots / width);
+    let folds = (width / diagonals).ilog2() as usize;
+    // A part's rotations of its input serve every block of outputs.
+    LinearCounts {
+        dense: (parts * (diagonals - 1) + blocks * folds) as u64,
+        multiplications: (parts * blocks * diagonals) as u64,
+        products: blocks as u64,
+        inputs: parts as u64,
+        outputs: blocks as u64,
+        ..LinearCounts::default()
+    }
+}

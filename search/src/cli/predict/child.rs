@@ -1,0 +1,134 @@
+//! One network in a process of its own, whose largest memory is then the network's.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::ThreadPool;
+use striae_cost_model::{Calibration, HeProgram, Lowerer, PlanOptions, Security, StepKind, estimate};
+use striae_he_eval::bench::Spread;
+use striae_he_eval::{Inference, RnsBackend, Seed, Session};
+use striae_search::prediction::{NetworkRow, Run, StepRow, Subject};
+use striae_spaces::{TypedGraph, WeightStore};
+use striae_train::fold;
+
+use super::super::bench_memory;
+use super::super::calibration::CalibrationArgs;
+use super::super::failure::Failure;
+
+/// Images that are timed on each number of threads, at least and at most, after one that fills caches and buffers.
+const LEAST_IMAGES: usize = 5;
+const MOST_IMAGES: usize = 25;
+/// Seconds after which no more than the least are run.
+const SECONDS: f64 = 3.0;
+
+/// The row of a network, or why there is none.
+pub(super) fn spawn(
+    subject: &Subject,
+    calibration: &CalibrationArgs,
+    threads: usize,
+) -> Result<Result<NetworkRow, String>, Failure> {
+    let program = std::env::current_exe().map_err(Failure::unexpected)?;
+    let subject = serde_json::to_string(subject).map_err(Failure::unexpected)?;
+    let mut child = Command::new(program);
+    child.args(["predict", "--one", &subject, "--threads", &threads.to_string(), "--quiet"]);
+    if let Some(path) = &calibration.calibration {
+        child.arg("--calibration").arg(path);
+    }
+    let done =
+        child.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().and_then(std::process::Child::wait_with_output);
+    let done = done.map_err(Failure::unexpected)?;
+    let failed = |e| format!("the run ended with {} and no result ({e})", done.status);
+    Ok(serde_json::from_slice(&done.stdout).map_err(failed))
+}
+
+/// Runs a network in this process, which is its own.
+pub(super) fn measure(subject: &Subject, calibration: &Calibration, threads: usize) -> Result<NetworkRow, Failure> {
+    let named = |e: Failure| e.named(&subject.label);
+    let graph: TypedGraph = subject.notation.parse()?;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (graph, weights) = fold(&graph, &WeightStore::random(&graph, &mut rng))?;
+    let options = PlanOptions { params: Some(subject.params.parse()?), ..PlanOptions::default() };
+    let plan = Lowerer::new(calibration).plan(&graph, &options).map_err(|e| named(e.into()))?;
+    let program = Arc::new(plan.program.clone());
+    let pools = pools(threads)?;
+    let Some(widest) = pools.last() else { return Err(Failure::unexpected("no threads")) };
+    let session: Session<RnsBackend> = widest
+        .install(|| Session::new(&plan.params, Arc::clone(&program), &graph, &weights, Seed::Entropy))
+        .map_err(|e| named(e.into()))?;
+    let image: Vec<f32> = (0..graph.input_shape().len()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let inferences = infer(&session, &pools, &image)?;
+    let counts = program.counts();
+    let counts_equal = inferences.iter().flatten().all(|inference| inference.counts == counts);
+    let runs = pools.iter().zip(&inferences).map(|(pool, inferences)| {
+        let threads = pool.current_num_threads();
+        let predicted = estimate(&program, &plan.params, calibration);
+        let latencies = inferences.iter().map(|i| i.latency.as_secs_f64()).collect();
+        let measured = Spread::of(latencies).ok_or_else(|| Failure::unexpected("no image was timed"))?;
+        let step = |i: usize| {
+            let times = inferences.iter().map(|inference| inference.steps[i].time.as_secs_f64()).collect();
+            StepRow {
+                name: step_name(&program, i),
+                level: program.output_of(i).level,
+                predicted: predicted.steps[i].latency.0,
+                measured: Spread::of(times).map_or(f64::NAN, |spread| spread.median),
+            }
+        };
+        Ok(Run {
+            threads,
+            predicted: predicted.latency.0,
+            interval: [predicted.interval.0.0, predicted.interval.1.0],
+            measured,
+            steps: (0..program.steps.len()).map(step).collect(),
+        })
+    });
+    Ok(NetworkRow {
+        subject: subject.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        calibration: String::new(),
+        secure: plan.params.security() == Security::Bits128,
+        log_n: plan.params.log_n(),
+        levels: program.depth(),
+        counts_equal,
+        peak_bytes: bench_memory::peak(),
+        predicted_bytes: plan.estimate.memory.total().0,
+        runs: runs.collect::<Result<_, Failure>>()?,
+    })
+}
+
+/// One thread, and all.
+fn pools(threads: usize) -> Result<Vec<ThreadPool>, Failure> {
+    let counts = if threads == 1 { vec![1] } else { vec![1, threads] };
+    let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().map_err(Failure::unexpected);
+    counts.into_iter().map(pool).collect()
+}
+
+/// Timed inferences by number of threads, in turn, so that a machine that slows down slows all of them.
+fn infer(session: &Session<RnsBackend>, pools: &[ThreadPool], image: &[f32]) -> Result<Vec<Vec<Inference>>, Failure> {
+    let mut found: Vec<Vec<Inference>> = pools.iter().map(|_| Vec::new()).collect();
+    let started = Instant::now();
+    for round in 0..=MOST_IMAGES {
+        if round > LEAST_IMAGES && started.elapsed().as_secs_f64() > SECONDS {
+            break;
+        }
+        for (pool, found) in pools.iter().zip(&mut found) {
+            let inference = pool.install(|| session.infer(image))?;
+            if round > 0 {
+                found.push(inference);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What a step does and for which node.
+fn step_name(program: &HeProgram, step: usize) -> String {
+    let kind = match &program.steps[step].kind {
+        StepKind::Linear(_) => "linear",
+        StepKind::Square { .. } => "square",
+        StepKind::WindowSum { .. } => "window",
+    };
+    format!("{kind} {}", program.steps[step].node)
+}
