@@ -59,6 +59,7 @@ pub use estimate::{Estimate, MemoryEstimate, StepEstimate, diagonal_memory, esti
 pub use key_plan::KeyPlan;
 pub use linear_plan::{LinearPlan, PartialSum, Term};
 pub use lower::{InputPacking, LowerOptions, Lowerer, Recipe, StrategyChoice};
+pub use packing::Packing;
 pub use params::{CkksParams, CkksParamsLiteral, RingType, Security, max_log_qp};
 pub use planner::{MAX_SPECIAL, Plan, PlanOptions, chains};
 pub use program::{HeProgram, LinearStep, Source, SourceOp, Step, StepKind, Strategy, Value, ValueId};

@@ -10,6 +10,7 @@ use crate::{
     StrategyChoice,
     lower::{Draft, Staged},
     max_log_qp,
+    packing::Packing,
     params::NARROW_PRIME_BITS,
 };
 
@@ -39,6 +40,8 @@ pub struct PlanOptions {
     pub max_log_scale: u32,
     /// The ring; the cheaper of both where absent.
     pub ring: Option<RingType>,
+    /// How maps are packed; the default packing where absent.
+    pub packing: Option<Packing>,
     /// How rotations are split.
     pub strategy: StrategyChoice,
     /// Whether convolutions with nothing between them become one; the cheaper of both where absent.
@@ -54,6 +57,7 @@ impl Default for PlanOptions {
             min_log_scale: 26,
             max_log_scale: 36,
             ring: None,
+            packing: None,
             strategy: StrategyChoice::Cheapest,
             fuse: None,
         }
@@ -122,7 +126,12 @@ impl Lowerer<'_> {
         let mut error = None;
         for (variant, chains) in fitting {
             for &input in packings(graph) {
-                let lowering = LowerOptions { fuse: variant.fuse, merge: true, input, strategy: options.strategy };
+                let lowering = LowerOptions {
+                    fuse: variant.fuse,
+                    packing: options.packing.unwrap_or_default(),
+                    input,
+                    strategy: options.strategy,
+                };
                 // All of one ring, so all with the same slots.
                 let draft = match self.draft(graph, &variant.staged, chains[0].slots(), &lowering) {
                     Ok(draft) => draft,

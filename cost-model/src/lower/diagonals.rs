@@ -50,13 +50,12 @@ pub fn conv_links(desc: &ConvDesc, input: &MapLayout, output: &MapLayout, first:
     let slots = input.grid.slots;
     let alternates = desc.conv.kernel.mask == striae_spaces::KernelMask::Alternating;
     let mut keys: Vec<(usize, usize, u32, usize)> = Vec::new();
-    let capacity = output.capacity();
     // One bit for each parity, input ciphertext and position of an output ciphertext: they come out sorted and distinct.
     let inputs = input.ciphertexts();
     let offsets = ChannelOffsets::new(input, output);
     let mut seen = BitSet::new(inputs * slots * 2);
     for out_ct in 0..output.ciphertexts() {
-        for out_channel in out_ct * capacity..((out_ct + 1) * capacity).min(desc.conv.out_channels) {
+        for out_channel in output.channels_of(out_ct) {
             for j in 0..desc.input.channels() / desc.conv.groups {
                 let (in_ct, position) = offsets.position(desc, out_channel, j);
                 let parity = if alternates { j % 2 } else { 0 };

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use striae_spaces::{AvgPool, Node, NodeId, Op, Shape, TypedGraph};
+use striae_spaces::{AvgPool, Grouping, Node, NodeId, Op, Shape, TypedGraph};
 
 use crate::{
     CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, Strategy, StrategyChoice, Value,
     ValueId,
-    packing::{Grid, Layout, MapLayout, VectorLayout},
+    packing::{ChannelOrder, Grid, Layout, MapLayout, Packing, VectorLayout},
     program::{square_counts, window_counts},
 };
 
@@ -204,9 +204,9 @@ impl Drafter<'_> {
             let layout = self.layouts[source.input.index()];
             operators.push((operand, layout, self.operator(source, self.layers.layout(layout), node)));
         }
-        let merge = self.options.merge;
+        let packing = self.options.packing;
         let strategy = self.recorded.next().map_or(self.options.strategy, |s| StrategyChoice::Always(*s));
-        let key = LayerKey { slots: self.slots, shape: self.graph.shape(node), merge, strategy, operators };
+        let key = LayerKey { slots: self.slots, shape: self.graph.shape(node), packing, strategy, operators };
         let layer = self.layers.layer(key, node)?;
         let output = layer.output;
         Ok((Part::Linear { inputs, layer }, output))
@@ -229,7 +229,7 @@ fn input_layout(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Res
         Shape::Map { .. } => {
             let grid = Grid::fit(graph, &node_gaps(graph), slots)?;
             let replicated = options.input == InputPacking::Replicated;
-            Ok(Layout::Map(MapLayout::input(grid, shape, replicated)))
+            Ok(Layout::Map(MapLayout::input(grid, shape, replicated, channel_order(graph, options.packing))))
         }
         Shape::Vector { features } if features.next_power_of_two() <= slots => {
             Ok(Layout::Vector(VectorLayout { features, period: features.next_power_of_two() }))
@@ -239,6 +239,19 @@ fn input_layout(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Res
             Err(CostError::MapTooLarge { shape, block, slots })
         }
     }
+}
+
+/// Group-interleaved packing lays contiguous groups across the ciphertexts. A group of one channel is as good either way; a
+/// network that has interleaved groups too keeps the order that those want.
+fn channel_order(graph: &TypedGraph, packing: Packing) -> ChannelOrder {
+    let grouping = |node: &Node| {
+        let Op::Conv2d(conv) = &node.op else { return None };
+        let channels = graph.shape(node.inputs[0]).channels().max(conv.out_channels);
+        (conv.groups > 1 && conv.groups < channels).then_some(conv.grouping)
+    };
+    let mut groupings = graph.nodes().iter().filter_map(grouping).peekable();
+    let contiguous = groupings.peek().is_some() && groupings.all(|g| g == Grouping::Contiguous);
+    if packing == Packing::GroupInterleaved && contiguous { ChannelOrder::Across } else { ChannelOrder::Within }
 }
 
 /// Distance of neighbouring pixels at every node; 1 for vectors, which take no part in the grid.

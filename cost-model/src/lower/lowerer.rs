@@ -10,6 +10,7 @@ use crate::{
     calibration::{Calibration, OpTimes},
     chains,
     estimate::estimate_counted,
+    packing::Packing,
 };
 
 use super::{
@@ -34,8 +35,8 @@ pub enum InputPacking {
 pub struct LowerOptions {
     /// Convolutions with nothing between them become one.
     pub fuse: bool,
-    /// Channels are multiplexed into the gaps that strides leave, where that saves ciphertexts.
-    pub merge: bool,
+    /// How maps are packed.
+    pub packing: Packing,
     /// How the client packs the image.
     pub input: InputPacking,
     /// How rotations are split.
@@ -44,7 +45,12 @@ pub struct LowerOptions {
 
 impl Default for LowerOptions {
     fn default() -> Self {
-        Self { fuse: true, merge: true, input: InputPacking::default(), strategy: StrategyChoice::default() }
+        Self {
+            fuse: true,
+            packing: Packing::default(),
+            input: InputPacking::default(),
+            strategy: StrategyChoice::default(),
+        }
     }
 }
 
