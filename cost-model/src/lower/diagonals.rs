@@ -251,6 +251,7 @@ fn links_by(input: &Layout, occupied: &[Vec<usize>], slots: usize, outputs: usiz
     let class_count = (period / d).max(1);
     let mut classes = BitSet::new(class_count);
     let mut rotations = Vec::with_capacity(occupied.len());
+    let mut seen = BitSet::new(slots);
     for slots in occupied {
         let mut residues = vec![false; d.min(period)];
         let modulus = residues.len();
@@ -263,9 +264,9 @@ fn links_by(input: &Layout, occupied: &[Vec<usize>], slots: usize, outputs: usiz
             }
         }
         let used = residues.iter().enumerate().filter(|(_, used)| **used).map(|(j, _)| j);
-        let mut needed: Vec<u32> = used.flat_map(|j| (0..outputs).map(move |o| rule.rotation(j, o))).collect();
-        needed.sort_unstable();
-        needed.dedup();
+        used.for_each(|j| (0..outputs).for_each(|o| seen.insert(rule.rotation(j, o) as usize)));
+        let mut needed = Vec::new();
+        seen.drain(|rotation| needed.push(rotation as u32));
         rotations.push(needed);
     }
     let stride = class_stride(classes, class_count);
