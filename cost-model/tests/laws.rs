@@ -11,7 +11,7 @@ use striae_cost_model::{
         diagonals::{DenseLinks, conv_links, dense_links},
         stages::ConvDesc,
     },
-    packing::{Gap, Grid, Layout, MapLayout, VectorLayout},
+    packing::{ChannelOrder, Gap, Grid, Layout, MapLayout, VectorLayout},
 };
 use striae_spaces::{Activation, Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Op, Padding, Shape, TypedGraph};
 
@@ -189,13 +189,15 @@ proptest! {
 
     #[test]
     fn diagonals_are_those_of_all_pixel_pairs(
-        graph in network(), replicated in any::<bool>(), fill in any::<bool>(), log_slots in 8..11u32,
+        graph in network(), replicated in any::<bool>(), fill in any::<bool>(), across in any::<bool>(),
+        log_slots in 8..11u32,
     ) {
         let (first, second) = (desc(&graph, 1), desc(&graph, 3));
         let (a, b) = (first.conv.stride, first.conv.stride * second.conv.stride);
         let Ok(grid) = Grid::fit(&graph, &[1, a, a, b], 1 << log_slots) else { return Ok(()) };
+        let order = if across { ChannelOrder::Across } else { ChannelOrder::Within };
         let fill_or_not = |layout: MapLayout| if fill { layout.filled() } else { layout };
-        let image = MapLayout::input(grid, first.input, replicated);
+        let image = MapLayout::input(grid, first.input, replicated, order);
         let middle = fill_or_not(image.strided(first.output, first.conv.stride));
         let last = fill_or_not(middle.strided(second.output, second.conv.stride));
         prop_assert_eq!(triples(&first, &image, &middle), enumerate(&first, &image, &middle));
@@ -208,7 +210,7 @@ proptest! {
     ) {
         let grid = Grid { slots: 512, pitch: side * gap, block: (side * gap * side * gap).next_power_of_two() };
         let gaps = if gap > 1 { vec![Gap { unit: 1, side: gap, filled }] } else { Vec::new() };
-        let map = MapLayout { grid, channels, height: side, width: side, gaps, replicated: false };
+        let map = MapLayout { grid, channels, height: side, width: side, gaps, order: ChannelOrder::Within, replicated: false };
         check_dense(&Layout::Map(map), 512, outputs)?;
     }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use common::{folded, image, relative_error, rng};
 use rand::{RngExt, seq::IndexedRandom};
 use striae_cost_model::{
-    Calibration, CkksParams, CkksParamsLiteral, InputPacking, LowerOptions, Lowerer, RingType, Strategy, StrategyChoice,
+    Calibration, CkksParams, CkksParamsLiteral, InputPacking, LowerOptions, Lowerer, Packing, RingType, Strategy,
+    StrategyChoice,
 };
 use striae_he_eval::{Circuit, ClearBackend, HeBackend, HeClient, Seed, pack, reference, unpack};
 use striae_spaces::{
@@ -73,6 +74,10 @@ fn every_zoo_network_large() {
         check(name, &graph, 15, &LowerOptions::default(), 2);
     }
 }
+
+/// Packings of the random networks, the default one twice as often as the others.
+const PACKINGS: [Packing; 4] =
+    [Packing::RowMajor, Packing::GroupInterleaved, Packing::Multiplexed, Packing::Multiplexed];
 
 /// A network of random convolutions, pools, activations and residual connections.
 fn random_network(rng: &mut rand_chacha::ChaCha8Rng) -> TypedGraph {
@@ -146,7 +151,7 @@ fn random_networks() {
         .unwrap();
         let options = LowerOptions {
             fuse: rng.random_bool(0.5),
-            merge: rng.random_bool(0.7),
+            packing: *PACKINGS.choose(&mut rng).unwrap(),
             input: *[InputPacking::Replicated, InputPacking::Packed].choose(&mut rng).unwrap(),
             strategy,
         };

@@ -9,7 +9,7 @@ use striae_train::{DatasetName, Normalisation};
 use thiserror::Error;
 
 /// Version of the format.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What the other files of a bundle are for.
 #[derive(Clone, Debug, Serialize, Deserialize)]

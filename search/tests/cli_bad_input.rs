@@ -282,7 +282,7 @@ fn bundle(at: &Path) -> WeightStore {
     let options = PlanOptions { params: Some(parameters.parse().expect("parameters")), ..PlanOptions::default() };
     let plan = Lowerer::new(&Calibration::generic()).plan(&graph, &options).expect("planned");
     let manifest = json!({
-        "format": 2, "study": "s", "trial": 0, "trained_arch_id": "0123456789abcdef", "dataset": "glyphs", "data_seed": 1,
+        "format": 3, "study": "s", "trial": 0, "trained_arch_id": "0123456789abcdef", "dataset": "glyphs", "data_seed": 1,
         "normalisation": {"mean": [0.1], "std": [0.3]}, "parameters": parameters, "insecure": false,
         "lowering": plan.recipe(), "calibration": "", "program": Manifest::fingerprint(&plan.program), "created": "",
     });
@@ -311,7 +311,7 @@ fn malformed_bundles() {
     refused(at, &["verify", "bundle"], &["weights.safetensors", "n4.bias holds NaN"]);
     bundle(at);
     let manifest = fs::read_to_string(at.join("bundle/bundle.json")).expect("readable");
-    write(at, "bundle/bundle.json", manifest.replace("\"format\":2", "\"format\":7"));
+    write(at, "bundle/bundle.json", manifest.replace("\"format\":3", "\"format\":7"));
     refused(at, &["verify", "bundle"], &["bundle/bundle.json", "format: is 7"]);
     write(at, "bundle/bundle.json", manifest.replace("45,35,35,35", "45,35,35,35,45,45"));
     refused(at, &["verify", "bundle"], &["bundle", "128-bit security"]);

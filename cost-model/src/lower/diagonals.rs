@@ -50,13 +50,12 @@ pub fn conv_links(desc: &ConvDesc, input: &MapLayout, output: &MapLayout, first:
     let slots = input.grid.slots;
     let alternates = desc.conv.kernel.mask == striae_spaces::KernelMask::Alternating;
     let mut keys: Vec<(usize, usize, u32, usize)> = Vec::new();
-    let capacity = output.capacity();
     // One bit for each parity, input ciphertext and position of an output ciphertext: they come out sorted and distinct.
     let inputs = input.ciphertexts();
     let offsets = ChannelOffsets::new(input, output);
     let mut seen = BitSet::new(inputs * slots * 2);
     for out_ct in 0..output.ciphertexts() {
-        for out_channel in out_ct * capacity..((out_ct + 1) * capacity).min(desc.conv.out_channels) {
+        for out_channel in output.channels_of(out_ct) {
             for j in 0..desc.input.channels() / desc.conv.groups {
                 let (in_ct, position) = offsets.position(desc, out_channel, j);
                 let parity = if alternates { j % 2 } else { 0 };
@@ -252,6 +251,7 @@ fn links_by(input: &Layout, occupied: &[Vec<usize>], slots: usize, outputs: usiz
     let class_count = (period / d).max(1);
     let mut classes = BitSet::new(class_count);
     let mut rotations = Vec::with_capacity(occupied.len());
+    let mut seen = BitSet::new(slots);
     for slots in occupied {
         let mut residues = vec![false; d.min(period)];
         let modulus = residues.len();
@@ -264,9 +264,9 @@ fn links_by(input: &Layout, occupied: &[Vec<usize>], slots: usize, outputs: usiz
             }
         }
         let used = residues.iter().enumerate().filter(|(_, used)| **used).map(|(j, _)| j);
-        let mut needed: Vec<u32> = used.flat_map(|j| (0..outputs).map(move |o| rule.rotation(j, o))).collect();
-        needed.sort_unstable();
-        needed.dedup();
+        used.for_each(|j| (0..outputs).for_each(|o| seen.insert(rule.rotation(j, o) as usize)));
+        let mut needed = Vec::new();
+        seen.drain(|rotation| needed.push(rotation as u32));
         rotations.push(needed);
     }
     let stride = class_stride(classes, class_count);

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use striae_spaces::{AvgPool, Node, NodeId, Op, Shape, TypedGraph};
+use striae_spaces::{AvgPool, Grouping, Node, NodeId, Op, Shape, TypedGraph};
 
 use crate::{
     CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, Strategy, StrategyChoice, Value,
     ValueId,
-    packing::{Grid, Layout, MapLayout, VectorLayout},
+    packing::{ChannelOrder, Grid, Layout, MapLayout, Packing, VectorLayout},
     program::{square_counts, window_counts},
 };
 
@@ -47,6 +47,12 @@ impl Staged {
         self.stages.iter().filter(|stage| matches!(stage, Stage::Linear { .. })).count()
     }
 
+    /// For each of some nodes in order, the depth of the last value made up to it, and how many stages there are up to it.
+    pub(super) fn depths_at(&self, nodes: &[NodeId]) -> Vec<(usize, usize)> {
+        let stages = |node: &NodeId| self.stages.partition_point(|stage| stage.node() <= *node);
+        nodes.iter().map(stages).map(|count| (self.depths[count], count)).collect()
+    }
+
     /// Levels of the whole network.
     pub(crate) fn depth(&self) -> usize {
         self.depths.last().copied().unwrap_or(0)
@@ -61,8 +67,19 @@ pub(crate) struct Draft<'s> {
     parts: Vec<Part>,
 }
 
+/// One stage of a draft.
+pub(super) struct DraftStep<'d> {
+    /// The node whose value it makes.
+    pub(super) node: NodeId,
+    pub(super) part: &'d Part,
+    /// Layout and depth of its result.
+    pub(super) layout: LayoutId,
+    pub(super) depth: usize,
+}
+
 /// What a stage became.
-enum Part {
+#[derive(Clone)]
+pub(super) enum Part {
     Linear { inputs: Vec<ValueId>, layer: Arc<Layer> },
     Square { counts: OpCounts },
     WindowSum { counts: OpCounts, stages: Vec<Vec<u32>> },
@@ -102,15 +119,19 @@ impl<'s> Draft<'s> {
 
     /// Seconds the network takes with these times of each level; the estimate of its program makes the same sum.
     pub(super) fn seconds(&self, layers: &mut Layers, times: &Times<'_>) -> f64 {
-        let seconds = |(i, part): (usize, &Part)| {
-            let level = self.level(i + 1);
-            match part {
-                Part::Linear { layer, .. } => layers.choose(layer, times, level).0,
-                Part::Square { counts } => times.levels[level + 1].seconds(counts).0,
-                Part::WindowSum { counts, .. } => times.levels[level].seconds(counts).0,
-            }
-        };
-        self.parts.iter().enumerate().map(seconds).sum()
+        self.parts.iter().enumerate().map(|(i, part)| part.price(layers, times, self.level(i + 1)).0).sum()
+    }
+
+    /// Layout of the encrypted image.
+    pub(super) fn input(&self) -> LayoutId {
+        self.layouts[0]
+    }
+
+    /// What the stages became, in order.
+    pub(super) fn steps(&self) -> impl Iterator<Item = DraftStep<'_>> {
+        let results = self.layouts.iter().zip(&self.staged.depths).skip(1);
+        let stages = self.staged.stages.iter().zip(&self.parts).zip(results);
+        stages.map(|((stage, part), (&layout, &depth))| DraftStep { node: stage.node(), part, layout, depth })
     }
 
     /// The program, with the cheapest strategy of each step by these times, and the operations of its steps.
@@ -124,11 +145,28 @@ impl<'s> Draft<'s> {
     }
 }
 
+impl Part {
+    /// Operations of the step; of a linear step, of one of its candidates.
+    pub(super) fn counts(&self, chosen: usize) -> OpCounts {
+        match self {
+            Self::Linear { layer, .. } => layer.candidate(chosen).counts,
+            Self::Square { counts } | Self::WindowSum { counts, .. } => *counts,
+        }
+    }
+
+    /// Seconds of the step if its result is at `level`, and which of a linear step's candidates that is.
+    pub(super) fn price(&self, layers: &mut Layers, times: &Times<'_>, level: usize) -> (f64, usize) {
+        match self {
+            Self::Linear { layer, .. } => layers.choose(layer, times, level),
+            Self::Square { counts } => (times.levels[level + 1].seconds(counts).0, 0),
+            Self::WindowSum { counts, .. } => (times.levels[level].seconds(counts).0, 0),
+        }
+    }
+}
+
 /// One step whose result is at `level`, and its operations.
 fn step(layers: &mut Layers, stage: &Stage, part: &Part, level: usize, times: &Times<'_>) -> (Step, OpCounts) {
-    let node = match stage {
-        Stage::Linear { node, .. } | Stage::Square { node, .. } | Stage::WindowSum { node, .. } => *node,
-    };
+    let node = stage.node();
     let (kind, counts) = match (stage, part) {
         (Stage::Linear { sources, .. }, Part::Linear { inputs, layer }) => {
             let chosen = layer.candidate(layers.choose(layer, times, level).1);
@@ -204,9 +242,9 @@ impl Drafter<'_> {
             let layout = self.layouts[source.input.index()];
             operators.push((operand, layout, self.operator(source, self.layers.layout(layout), node)));
         }
-        let merge = self.options.merge;
+        let packing = self.options.packing;
         let strategy = self.recorded.next().map_or(self.options.strategy, |s| StrategyChoice::Always(*s));
-        let key = LayerKey { slots: self.slots, shape: self.graph.shape(node), merge, strategy, operators };
+        let key = LayerKey { slots: self.slots, shape: self.graph.shape(node), packing, strategy, operators };
         let layer = self.layers.layer(key, node)?;
         let output = layer.output;
         Ok((Part::Linear { inputs, layer }, output))
@@ -229,7 +267,7 @@ fn input_layout(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Res
         Shape::Map { .. } => {
             let grid = Grid::fit(graph, &node_gaps(graph), slots)?;
             let replicated = options.input == InputPacking::Replicated;
-            Ok(Layout::Map(MapLayout::input(grid, shape, replicated)))
+            Ok(Layout::Map(MapLayout::input(grid, shape, replicated, channel_order(graph, options.packing))))
         }
         Shape::Vector { features } if features.next_power_of_two() <= slots => {
             Ok(Layout::Vector(VectorLayout { features, period: features.next_power_of_two() }))
@@ -239,6 +277,19 @@ fn input_layout(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Res
             Err(CostError::MapTooLarge { shape, block, slots })
         }
     }
+}
+
+/// Group-interleaved packing lays contiguous groups across the ciphertexts. A group of one channel is as good either way; a
+/// network that has interleaved groups too keeps the order that those want.
+fn channel_order(graph: &TypedGraph, packing: Packing) -> ChannelOrder {
+    let grouping = |node: &Node| {
+        let Op::Conv2d(conv) = &node.op else { return None };
+        let channels = graph.shape(node.inputs[0]).channels().max(conv.out_channels);
+        (conv.groups > 1 && conv.groups < channels).then_some(conv.grouping)
+    };
+    let mut groupings = graph.nodes().iter().filter_map(grouping).peekable();
+    let contiguous = groupings.peek().is_some() && groupings.all(|g| g == Grouping::Contiguous);
+    if packing == Packing::GroupInterleaved && contiguous { ChannelOrder::Across } else { ChannelOrder::Within }
 }
 
 /// Distance of neighbouring pixels at every node; 1 for vectors, which take no part in the grid.

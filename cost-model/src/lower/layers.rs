@@ -6,8 +6,10 @@ use std::sync::Arc;
 use striae_spaces::{NodeId, Shape};
 
 use crate::{
-    CostError, LinearPlan, OpCounts, RingType, RotationKinds, Strategy, calibration::OpTimes, estimate::linear_parts,
-    packing::Layout,
+    CostError, LinearPlan, OpCounts, RingType, RotationKinds, Strategy,
+    calibration::OpTimes,
+    estimate::linear_parts,
+    packing::{Layout, Packing},
 };
 
 use super::{
@@ -32,7 +34,7 @@ pub(super) type LayoutId = u32;
 pub(super) struct LayerKey {
     pub(super) slots: usize,
     pub(super) shape: Shape,
-    pub(super) merge: bool,
+    pub(super) packing: Packing,
     pub(super) strategy: StrategyChoice,
     /// Operators, each with the index of its operand among the step's and the operand's layout.
     pub(super) operators: Vec<(usize, LayoutId, Operator)>,
@@ -87,6 +89,11 @@ impl Layer {
         all.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::INFINITY, 0))
     }
 
+    /// Which it is of those known.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
     /// A candidate by index.
     pub(super) fn candidate(&self, index: usize) -> &Candidate {
         &self.candidates[index]
@@ -109,7 +116,7 @@ impl Candidate {
 }
 
 /// Layouts and linear steps seen so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Layers {
     ids: HashMap<Layout, LayoutId>,
     layouts: Vec<(Layout, usize)>,
@@ -201,7 +208,7 @@ impl Layers {
                 // An identity keeps its own shape; every other operator has the node's.
                 let shape = if desc.output.channels() == key.shape.channels() { key.shape } else { desc.output };
                 let strided = map.strided(shape, desc.conv.stride);
-                Ok(Layout::Map(if key.merge { strided.filled() } else { strided }))
+                Ok(Layout::Map(if key.packing == Packing::Multiplexed { strided.filled() } else { strided }))
             }
             (Operator::Copy | Operator::Conv(_), layout) => Ok(layout.clone()),
         }

@@ -10,10 +10,11 @@ use crate::{
     calibration::{Calibration, OpTimes},
     chains,
     estimate::estimate_counted,
+    packing::Packing,
 };
 
 use super::{
-    draft::{Draft, Staged},
+    draft::{Draft, Part, Staged},
     hash::HashMap,
     layers::{Layers, Times},
 };
@@ -34,8 +35,8 @@ pub enum InputPacking {
 pub struct LowerOptions {
     /// Convolutions with nothing between them become one.
     pub fuse: bool,
-    /// Channels are multiplexed into the gaps that strides leave, where that saves ciphertexts.
-    pub merge: bool,
+    /// How maps are packed.
+    pub packing: Packing,
     /// How the client packs the image.
     pub input: InputPacking,
     /// How rotations are split.
@@ -44,7 +45,12 @@ pub struct LowerOptions {
 
 impl Default for LowerOptions {
     fn default() -> Self {
-        Self { fuse: true, merge: true, input: InputPacking::default(), strategy: StrategyChoice::default() }
+        Self {
+            fuse: true,
+            packing: Packing::default(),
+            input: InputPacking::default(),
+            strategy: StrategyChoice::default(),
+        }
     }
 }
 
@@ -55,6 +61,7 @@ type ChainKey = (RingType, u32, usize, u32, u32);
 type KnownTimes = HashMap<(RingType, u32, usize), Vec<OpTimes>>;
 
 /// Lowers networks; keeps the layers, times and modulus chains it has met.
+#[derive(Clone)]
 pub struct Lowerer<'a> {
     calibration: &'a Calibration,
     spread: f64,
@@ -113,6 +120,12 @@ impl<'a> Lowerer<'a> {
     pub(crate) fn seconds(&mut self, draft: &Draft<'_>, params: &CkksParams) -> f64 {
         self.meet(params, draft.depth());
         draft.seconds(&mut self.layers, &times_of(&self.times, params))
+    }
+
+    /// Seconds of a step of a draft under `params` if its result is at `level`, and which of its candidates that is.
+    pub(super) fn price(&mut self, part: &Part, params: &CkksParams, level: usize) -> (f64, usize) {
+        self.meet(params, level + 1);
+        part.price(&mut self.layers, &times_of(&self.times, params), level)
     }
 
     /// The program of a draft under `params`, and its estimate.

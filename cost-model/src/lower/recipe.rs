@@ -5,7 +5,7 @@ use striae_spaces::TypedGraph;
 
 use crate::{
     Calibration, CkksParams, CostError, HeProgram, InputPacking, LowerOptions, Plan, StepKind, Strategy,
-    calibration::OpTimes, estimate,
+    calibration::OpTimes, estimate, packing::Packing,
 };
 
 use super::{
@@ -19,8 +19,8 @@ use super::{
 pub struct Recipe {
     /// [`LowerOptions::fuse`].
     pub fuse: bool,
-    /// [`LowerOptions::merge`].
-    pub merge: bool,
+    /// [`LowerOptions::packing`].
+    pub packing: Packing,
     /// [`LowerOptions::input`].
     pub input: InputPacking,
     /// How the rotations of each linear step are split, in the order of the program.
@@ -35,7 +35,7 @@ impl Recipe {
             StepKind::Square { .. } | StepKind::WindowSum { .. } => None,
         };
         let strategies = program.steps.iter().filter_map(|step| strategy(&step.kind)).collect();
-        Self { fuse: options.fuse, merge: options.merge, input: options.input, strategies }
+        Self { fuse: options.fuse, packing: options.packing, input: options.input, strategies }
     }
 
     /// Lowers `graph` for `params` as recorded.
@@ -80,7 +80,7 @@ impl Recipe {
     }
 
     fn options(&self) -> LowerOptions {
-        LowerOptions { fuse: self.fuse, merge: self.merge, input: self.input, ..LowerOptions::default() }
+        LowerOptions { fuse: self.fuse, packing: self.packing, input: self.input, ..LowerOptions::default() }
     }
 }
 

@@ -48,6 +48,16 @@ pub struct Gap {
     pub filled: bool,
 }
 
+/// Which channels share a ciphertext.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ChannelOrder {
+    /// Neighbours: channel `c` stands in ciphertext `c / capacity`.
+    #[default]
+    Within,
+    /// Those of equal remainder: of `n` ciphertexts, channel `c` stands in ciphertext `c mod n` at position `c / n`.
+    Across,
+}
+
 /// Layout of feature maps; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MapLayout {
@@ -61,15 +71,17 @@ pub struct MapLayout {
     pub width: usize,
     /// Gaps, in the order of the strides that left them.
     pub gaps: Vec<Gap>,
+    /// Which channels share a ciphertext.
+    pub order: ChannelOrder,
     /// Each channel has its own ciphertext and stands in all its blocks; only the client can pack so.
     pub replicated: bool,
 }
 
 impl MapLayout {
     /// The image as the client packs it.
-    pub fn input(grid: Grid, shape: Shape, replicated: bool) -> Self {
+    pub fn input(grid: Grid, shape: Shape, replicated: bool, order: ChannelOrder) -> Self {
         let (height, width) = shape.spatial();
-        Self { grid, channels: shape.channels(), height, width, gaps: Vec::new(), replicated }
+        Self { grid, channels: shape.channels(), height, width, gaps: Vec::new(), order, replicated }
     }
 
     /// Channels one ciphertext holds.
@@ -97,9 +109,27 @@ impl MapLayout {
         if self.replicated {
             (channel, block * self.grid.block)
         } else {
-            let capacity = self.capacity();
-            (channel / capacity, self.position_offset(channel % capacity))
+            let (ciphertext, position) = self.place(channel);
+            (ciphertext, self.position_offset(position))
         }
+    }
+
+    /// Ciphertext and position of a channel that is not replicated.
+    fn place(&self, channel: usize) -> (usize, usize) {
+        match self.order {
+            ChannelOrder::Within => (channel / self.capacity(), channel % self.capacity()),
+            ChannelOrder::Across => (channel % self.ciphertexts(), channel / self.ciphertexts()),
+        }
+    }
+
+    /// The channels of a ciphertext, ascending.
+    pub fn channels_of(&self, ciphertext: usize) -> impl Iterator<Item = usize> + use<> {
+        let (capacity, ciphertexts) = (self.capacity(), self.ciphertexts());
+        let (first, end, step) = match self.order {
+            ChannelOrder::Within => (ciphertext * capacity, (ciphertext + 1) * capacity, 1),
+            ChannelOrder::Across => (ciphertext, self.channels, ciphertexts),
+        };
+        (first..end.min(self.channels)).step_by(step)
     }
 
     /// Slot of the first pixel of the channel at a position.
@@ -116,7 +146,7 @@ impl MapLayout {
 
     /// Block of the channel at a position.
     pub fn block_of(&self, channel: usize) -> usize {
-        channel % self.capacity() % self.grid.blocks()
+        self.place(channel).1 % self.grid.blocks()
     }
 
     /// Slots from a channel's first pixel to pixel `(y, x)`.
@@ -218,7 +248,7 @@ mod tests {
     #[test]
     fn capacity_grows_with_filled_gaps_only() {
         let grid = grid(28, &[2, 2], 4096).unwrap();
-        let image = MapLayout::input(grid, Shape::map(64, 28, 28), false);
+        let image = MapLayout::input(grid, Shape::map(64, 28, 28), false, ChannelOrder::Within);
         assert_eq!((image.capacity(), image.ciphertexts(), image.gap()), (4, 16, 1));
         let half = image.strided(Shape::map(64, 14, 14), 2);
         assert_eq!((half.capacity(), half.ciphertexts(), half.gap()), (4, 16, 2));
@@ -232,22 +262,26 @@ mod tests {
     #[test]
     fn gaps_stay_empty_where_filling_saves_nothing() {
         let grid = grid(28, &[2], 4096).unwrap();
-        let image = MapLayout::input(grid, Shape::map(4, 28, 28), false);
+        let image = MapLayout::input(grid, Shape::map(4, 28, 28), false, ChannelOrder::Within);
         let half = image.strided(Shape::map(4, 14, 14), 2);
         assert_eq!(half.clone().filled(), half);
     }
 
     #[test]
     fn a_replicated_image_has_a_ciphertext_for_each_channel() {
-        let image = MapLayout::input(grid(32, &[1], 16384).unwrap(), Shape::map(3, 32, 32), true);
+        let image = MapLayout::input(grid(32, &[1], 16384).unwrap(), Shape::map(3, 32, 32), true, ChannelOrder::Within);
         assert_eq!((image.capacity(), image.ciphertexts()), (1, 3));
         assert_eq!(image.channel_offset(2, 5), (2, 5 * 1024));
     }
 
     #[test]
     fn elements_never_share_a_slot() {
+        [ChannelOrder::Within, ChannelOrder::Across].into_iter().for_each(check_elements);
+    }
+
+    fn check_elements(order: ChannelOrder) {
         let grid = grid(28, &[2, 2, 2], 4096).unwrap();
-        let mut layout = MapLayout::input(grid, Shape::map(5, 28, 28), false);
+        let mut layout = MapLayout::input(grid, Shape::map(5, 28, 28), false, order);
         for (channels, side) in [(5, 28), (70, 14), (130, 7), (600, 4)] {
             if side < 28 {
                 layout = layout.strided(Shape::map(channels, side, side), 2).filled();

@@ -6,10 +6,12 @@
 //! followed by one digit for each filled gap. So channels equal modulo a smaller capacity keep their block when maps
 //! shrink, which is what makes a strided ExRot-Free convolution free of external rotations.
 
+mod kind;
 mod map;
 mod vector;
 
-pub use map::{Gap, Grid, MapLayout};
+pub use kind::{Packing, UnknownPacking};
+pub use map::{ChannelOrder, Gap, Grid, MapLayout};
 pub use vector::VectorLayout;
 
 /// Layout of one value of a program.

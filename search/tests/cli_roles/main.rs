@@ -93,7 +93,7 @@ fn bundle_lowered(
     let options = PlanOptions { params, strategy, ..PlanOptions::default() };
     let plan = Lowerer::new(&Calibration::generic()).plan(&graph, &options).expect("planned");
     let manifest = json!({
-        "format": 2, "study": "s", "trial": 0, "trained_arch_id": "0123456789abcdef", "dataset": "glyphs", "data_seed": 1,
+        "format": 3, "study": "s", "trial": 0, "trained_arch_id": "0123456789abcdef", "dataset": "glyphs", "data_seed": 1,
         "normalisation": {"mean": [0.1], "std": [0.3]}, "parameters": parameters, "insecure": false,
         "lowering": plan.recipe(), "calibration": "", "program": Manifest::fingerprint(&plan.program), "created": "",
     });
@@ -215,7 +215,7 @@ fn the_bundle_says_how_it_is_lowered() {
     refused_as("\"babies\":4", "\"babies\":2", &["bundle: program: the network lowers to"]);
     refused_as("\"babies\":4", "\"babies\":0", &["bundle: network: the recorded lowering has BabyGiant { babies: 0 }"]);
     refused_as("\"fuse\":true", "\"fuze\":true", &["bundle/bundle.json: unknown field `fuze`"]);
-    refused_as("\"format\":2", "\"format\":1", &["bundle/bundle.json: format: is 1, this version reads 2"]);
+    refused_as("\"format\":3", "\"format\":2", &["bundle/bundle.json: format: is 2, this version reads 3"]);
 }
 
 #[test]

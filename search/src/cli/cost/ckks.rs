@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use striae_cost_model::{
-    CkksParams, Estimate, Lowerer, OpCounts, Plan, PlanOptions, RingType, RotationKinds, Security, Strategy,
+    CkksParams, Estimate, Lowerer, OpCounts, Packing, Plan, PlanOptions, RingType, RotationKinds, Security, Strategy,
     StrategyChoice, max_log_qp,
 };
 use striae_reports::format::{bytes, percent, seconds};
@@ -38,6 +38,9 @@ pub(crate) struct PlanArgs {
     /// The ring: standard (N/2 slots) or conjugate-invariant (N real slots); the cheaper of both if absent
     #[arg(long, value_parser = ring)]
     ring: Option<RingType>,
+    /// How maps are packed: row-major, group-interleaved or multiplexed; the default packing if absent
+    #[arg(long)]
+    packing: Option<Packing>,
     /// How rotations are split: cheapest, input-side, output-side, or bsgs:B with B baby steps
     #[arg(long, default_value = "cheapest", value_parser = strategy)]
     strategy: StrategyChoice,
@@ -54,8 +57,8 @@ impl PlanArgs {
     pub(crate) fn options(&self) -> Result<PlanOptions, Failure> {
         let params = self.params.as_deref().map(|text| parse_params(text, self.insecure)).transpose()?;
         let fuse = (self.fused || self.factored).then_some(self.fused);
-        let Self { max_log_n, ring, strategy, .. } = *self;
-        Ok(PlanOptions { params, max_log_n, ring, strategy, fuse, ..PlanOptions::default() })
+        let Self { max_log_n, ring, packing, strategy, .. } = *self;
+        Ok(PlanOptions { params, max_log_n, ring, packing, strategy, fuse, ..PlanOptions::default() })
     }
 
     /// The first option that is not at its default, by its flag: for protocols that have no use for any.
