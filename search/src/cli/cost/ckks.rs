@@ -63,11 +63,12 @@ impl PlanArgs {
 
     /// The first option that is not at its default, by its flag: for protocols that have no use for any.
     pub(super) fn first_given(&self) -> Option<&'static str> {
-        let Self { params, insecure: _, max_log_n, ring, strategy, fused, factored } = self;
+        let Self { params, insecure: _, max_log_n, ring, packing, strategy, fused, factored } = self;
         let given = [
             ("--params", params.is_some()),
             ("--max-log-n", *max_log_n != 16),
             ("--ring", ring.is_some()),
+            ("--packing", packing.is_some()),
             ("--strategy", *strategy != StrategyChoice::Cheapest),
             ("--fused", *fused),
             ("--factored", *factored),
