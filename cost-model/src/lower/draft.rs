@@ -5,8 +5,8 @@ use std::sync::Arc;
 use striae_spaces::{AvgPool, Grouping, Node, NodeId, Op, Shape, TypedGraph};
 
 use crate::{
-    CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, Strategy, StrategyChoice, Value,
-    ValueId,
+    CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, StepWork, Strategy, StrategyChoice,
+    Value, ValueId,
     packing::{ChannelOrder, Grid, Layout, MapLayout, Packing, VectorLayout},
     program::{square_counts, window_counts},
 };
@@ -81,8 +81,8 @@ pub(super) struct DraftStep<'d> {
 #[derive(Clone)]
 pub(super) enum Part {
     Linear { inputs: Vec<ValueId>, layer: Arc<Layer> },
-    Square { counts: OpCounts },
-    WindowSum { counts: OpCounts, stages: Vec<Vec<u32>> },
+    Square { counts: OpCounts, work: StepWork },
+    WindowSum { counts: OpCounts, work: StepWork, stages: Vec<Vec<u32>> },
 }
 
 impl<'s> Draft<'s> {
@@ -134,14 +134,13 @@ impl<'s> Draft<'s> {
         stages.map(|((stage, part), (&layout, &depth))| DraftStep { node: stage.node(), part, layout, depth })
     }
 
-    /// The program, with the cheapest strategy of each step by these times, and the operations of its steps.
-    pub(super) fn program(&self, layers: &mut Layers, times: &Times<'_>) -> (HeProgram, Vec<OpCounts>) {
+    /// The program, with the cheapest strategy of each step by these times.
+    pub(super) fn program(&self, layers: &mut Layers, times: &Times<'_>) -> HeProgram {
         let value = |(i, id): (usize, &LayoutId)| Value { layout: layers.layout(*id).clone(), level: self.level(i) };
         let values = self.layouts.iter().enumerate().map(value).collect();
         let parts = self.staged.stages.iter().zip(&self.parts).enumerate();
-        let (steps, counts) =
-            parts.map(|(i, (stage, part))| step(layers, stage, part, self.level(i + 1), times)).unzip();
-        (HeProgram { slots: self.slots, values, steps }, counts)
+        let steps = parts.map(|(i, (stage, part))| step(layers, stage, part, self.level(i + 1), times)).collect();
+        HeProgram { slots: self.slots, values, steps }
     }
 }
 
@@ -150,7 +149,7 @@ impl Part {
     pub(super) fn counts(&self, chosen: usize) -> OpCounts {
         match self {
             Self::Linear { layer, .. } => layer.candidate(chosen).counts,
-            Self::Square { counts } | Self::WindowSum { counts, .. } => *counts,
+            Self::Square { counts, .. } | Self::WindowSum { counts, .. } => *counts,
         }
     }
 
@@ -158,32 +157,29 @@ impl Part {
     pub(super) fn price(&self, layers: &mut Layers, times: &Times<'_>, level: usize) -> (f64, usize) {
         match self {
             Self::Linear { layer, .. } => layers.choose(layer, times, level),
-            Self::Square { counts } => (times.levels[level + 1].seconds(counts).0, 0),
-            Self::WindowSum { counts, .. } => (times.levels[level].seconds(counts).0, 0),
+            Self::Square { work, .. } => (times.levels[level + 1].seconds(work).0, 0),
+            Self::WindowSum { work, .. } => (times.levels[level].seconds(work).0, 0),
         }
     }
 }
 
-/// One step whose result is at `level`, and its operations.
-fn step(layers: &mut Layers, stage: &Stage, part: &Part, level: usize, times: &Times<'_>) -> (Step, OpCounts) {
-    let node = stage.node();
-    let (kind, counts) = match (stage, part) {
+/// One step whose result is at `level`.
+fn step(layers: &mut Layers, stage: &Stage, part: &Part, level: usize, times: &Times<'_>) -> Step {
+    let kind = match (stage, part) {
         (Stage::Linear { sources, .. }, Part::Linear { inputs, layer }) => {
             let chosen = layer.candidate(layers.choose(layer, times, level).1);
             let (plan, kinds, strategy) = (Arc::clone(&chosen.plan), chosen.kinds, chosen.strategy);
             let (inputs, sources) = (inputs.clone(), sources.clone());
             let linear = LinearStep { inputs, sources, plan, kinds, strategy, level: level + 1 };
-            (StepKind::Linear(linear), chosen.counts)
+            StepKind::Linear(linear)
         }
-        (Stage::Square { input, shift, .. }, Part::Square { counts }) => {
-            (StepKind::Square { input: *input, shift: *shift }, *counts)
-        }
-        (Stage::WindowSum { input, .. }, Part::WindowSum { counts, stages }) => {
-            (StepKind::WindowSum { input: *input, stages: stages.clone() }, *counts)
+        (Stage::Square { input, shift, .. }, Part::Square { .. }) => StepKind::Square { input: *input, shift: *shift },
+        (Stage::WindowSum { input, .. }, Part::WindowSum { stages, .. }) => {
+            StepKind::WindowSum { input: *input, stages: stages.clone() }
         }
         _ => unreachable!("a draft has one part of the same kind for each stage"),
     };
-    (Step { node, kind }, counts)
+    Step { node: stage.node(), kind }
 }
 
 /// Lays out one stage after the other.
@@ -201,15 +197,17 @@ impl Drafter<'_> {
         match stage {
             Stage::Square { input, shift, .. } => {
                 let layout = self.layouts[input.index()];
-                let counts = square_counts(self.layers.ciphertexts(layout) as u64, *shift);
-                Ok((Part::Square { counts }, layout))
+                let ciphertexts = self.layers.ciphertexts(layout);
+                let work = StepWork::squares(ciphertexts, *shift);
+                Ok((Part::Square { counts: square_counts(ciphertexts as u64, *shift), work }, layout))
             }
             Stage::WindowSum { input, node } => {
                 let layout = self.layouts[input.index()];
                 let (stages, output) = self.window(layout, *node)?;
                 let ciphertexts = self.layers.ciphertexts(layout) as u64;
                 let counts = stages.iter().map(|stage| window_counts(stage.len() as u64, ciphertexts)).sum();
-                Ok((Part::WindowSum { counts, stages }, self.layers.intern(output)))
+                let work = StepWork::windows(ciphertexts as usize, stages.iter().map(Vec::len));
+                Ok((Part::WindowSum { counts, work, stages }, self.layers.intern(output)))
             }
             Stage::Linear { sources, node } => self.linear(sources, *node),
         }

@@ -7,9 +7,9 @@ use striae_spaces::TypedGraph;
 
 use crate::{
     CkksParams, CostError, Estimate, HeProgram, PlanOptions, RingType, StrategyChoice,
-    calibration::{Calibration, OpTimes},
+    calibration::{Calibration, OpTimes, WordBytes},
     chains,
-    estimate::estimate_counted,
+    estimate::estimate,
     packing::Packing,
 };
 
@@ -57,14 +57,13 @@ impl Default for LowerOptions {
 /// What the chains of a depth depend on: ring, log2 N, depth, smallest and largest log2 of the scale.
 type ChainKey = (RingType, u32, usize, u32, u32);
 
-/// Times of each level, by ring, log2 N and number of special primes.
-type KnownTimes = HashMap<(RingType, u32, usize), Vec<OpTimes>>;
+/// Times of each level, by ring, log2 N, number of special primes and word sizes.
+type KnownTimes = HashMap<(RingType, u32, usize, WordBytes), Vec<OpTimes>>;
 
 /// Lowers networks; keeps the layers, times and modulus chains it has met.
 #[derive(Clone)]
 pub struct Lowerer<'a> {
     calibration: &'a Calibration,
-    spread: f64,
     layers: Layers,
     times: KnownTimes,
     chains: HashMap<ChainKey, Arc<[CkksParams]>>,
@@ -73,9 +72,8 @@ pub struct Lowerer<'a> {
 impl<'a> Lowerer<'a> {
     /// A lowerer that chooses strategies by the times of `calibration`.
     pub fn new(calibration: &'a Calibration) -> Self {
-        let spread = calibration.spread();
         let (layers, times, chains) = (Layers::default(), HashMap::default(), HashMap::default());
-        Self { calibration, spread, layers, times, chains }
+        Self { calibration, layers, times, chains }
     }
 
     /// The calibration strategies are chosen by.
@@ -102,7 +100,7 @@ impl<'a> Lowerer<'a> {
         }
         let draft = self.draft(graph, &staged, params.slots(), options)?;
         self.meet(params, staged.depth());
-        Ok(draft.program(&mut self.layers, &times_of(&self.times, params)).0)
+        Ok(draft.program(&mut self.layers, &times_of(&self.times, params)))
     }
 
     /// Lays out `graph` for ciphertexts of `slots` slots.
@@ -132,8 +130,8 @@ impl<'a> Lowerer<'a> {
     pub(crate) fn finish(&mut self, draft: &Draft<'_>, params: &CkksParams) -> (HeProgram, Estimate) {
         self.meet(params, draft.depth());
         let times = times_of(&self.times, params);
-        let (program, counts) = draft.program(&mut self.layers, &times);
-        let estimate = estimate_counted(&program, &counts, params, times.levels, self.spread);
+        let program = draft.program(&mut self.layers, &times);
+        let estimate = estimate(&program, params, self.calibration);
         (program, estimate)
     }
 
@@ -151,13 +149,17 @@ impl<'a> Lowerer<'a> {
 
     /// Makes sure that the times under `params` up to `level` are known.
     fn meet(&mut self, params: &CkksParams, level: usize) {
-        let times = self.times.entry((params.ring(), params.log_n(), params.log_p().len())).or_default();
-        times.extend((times.len()..=level).map(|level| self.calibration.times(params, level)));
+        let times = self.times.entry(key(params)).or_default();
+        times.extend((times.len()..=level).map(|level| self.calibration.times(params, level, true)));
     }
+}
+
+fn key(params: &CkksParams) -> (RingType, u32, usize, WordBytes) {
+    (params.ring(), params.log_n(), params.log_p().len(), WordBytes::of(params))
 }
 
 /// Times of the levels met under `params`.
 fn times_of<'t>(known: &'t KnownTimes, params: &CkksParams) -> Times<'t> {
-    let (ring, special) = (params.ring(), params.log_p().len());
-    Times { ring, special, levels: known.get(&(ring, params.log_n(), special)).map_or(&[], Vec::as_slice) }
+    let (ring, _, special, bytes) = key(params);
+    Times { ring, special, bytes, levels: known.get(&key(params)).map_or(&[], Vec::as_slice) }
 }

@@ -7,6 +7,7 @@ use striae_spaces::{
 
 use crate::{
     Calibration, CkksParams, CostError, LowerOptions, Lowerer, MAX_SPECIAL, OpCounts, PlanOptions, Seconds,
+    calibration::WordBytes,
     planner::{Attempt, VariantDepth},
 };
 
@@ -233,8 +234,10 @@ impl<'a> SpaceEstimator<'a> {
         let params = &chains[0];
         let (ring, log_n, lanes) = (params.ring(), params.log_n(), lanes_of(&chains));
         let frame = self.frame(params.slots(), lowering);
-        let prices = self.prices.iter().position(|p| (p.ring, p.log_n) == (ring, log_n)).unwrap_or_else(|| {
-            self.prices.push(Prices::new(ring, log_n));
+        let bytes: Vec<WordBytes> = chains.iter().map(WordBytes::of).collect();
+        let same = |p: &Prices| (p.ring, p.log_n, &p.bytes) == (ring, log_n, &bytes);
+        let prices = self.prices.iter().position(same).unwrap_or_else(|| {
+            self.prices.push(Prices::new(ring, log_n, bytes.clone()));
             self.prices.len() - 1
         });
         Entrant { frame, prices, levels, lanes, chains }
