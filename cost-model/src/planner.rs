@@ -8,7 +8,7 @@ use striae_spaces::{Shape, TypedGraph};
 use crate::{
     CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer, RingType,
     StrategyChoice,
-    lower::{Draft, Staged},
+    lower::{Draft, Staged, stages::Staging},
     max_log_qp,
     packing::Packing,
     params::NARROW_PRIME_BITS,
@@ -42,6 +42,8 @@ pub struct PlanOptions {
     pub ring: Option<RingType>,
     /// How maps are packed; the default packing where absent.
     pub packing: Option<Packing>,
+    /// Images of one run, a power of two.
+    pub batch: usize,
     /// How rotations are split.
     pub strategy: StrategyChoice,
     /// Whether convolutions with nothing between them become one; the cheaper of both where absent.
@@ -58,6 +60,7 @@ impl Default for PlanOptions {
             max_log_scale: 36,
             ring: None,
             packing: None,
+            batch: 1,
             strategy: StrategyChoice::Cheapest,
             fuse: None,
         }
@@ -129,6 +132,7 @@ impl Lowerer<'_> {
                 let lowering = LowerOptions {
                     fuse: variant.fuse,
                     packing: options.packing.unwrap_or_default(),
+                    batch: options.batch,
                     input,
                     strategy: options.strategy,
                 };
@@ -170,7 +174,9 @@ impl Lowerer<'_> {
 
 /// The stages worth comparing: those of the choice that was made, else fused, and factored where that differs.
 fn variants(graph: &TypedGraph, options: &PlanOptions) -> Result<Vec<Variant>, CostError> {
-    let variant = |fuse| Staged::new(graph, fuse).map(|staged| Variant { fuse, staged });
+    let packing = options.packing.unwrap_or_default();
+    let variant =
+        |fuse| Staged::new(graph, Staging::of(fuse, packing, options.batch)).map(|staged| Variant { fuse, staged });
     if let Some(fuse) = options.fuse {
         return Ok(vec![variant(fuse)?]);
     }

@@ -17,6 +17,7 @@ use super::{
     draft::{Draft, Staged},
     hash::HashMap,
     layers::{Layers, Times},
+    stages::Staging,
 };
 
 /// How the client packs the image.
@@ -37,6 +38,8 @@ pub struct LowerOptions {
     pub fuse: bool,
     /// How maps are packed.
     pub packing: Packing,
+    /// Images of one run, a power of two.
+    pub batch: usize,
     /// How the client packs the image.
     pub input: InputPacking,
     /// How rotations are split.
@@ -48,9 +51,26 @@ impl Default for LowerOptions {
         Self {
             fuse: true,
             packing: Packing::default(),
+            batch: 1,
             input: InputPacking::default(),
             strategy: StrategyChoice::default(),
         }
+    }
+}
+
+impl LowerOptions {
+    /// Levels that `graph` needs.
+    ///
+    /// # Errors
+    ///
+    /// [`CostError::Unsupported`] for what does not run on ciphertexts.
+    pub fn depth(&self, graph: &TypedGraph) -> Result<usize, CostError> {
+        Ok(Staged::new(graph, self.staging())?.depth())
+    }
+
+    /// How they split a network into stages.
+    pub(crate) fn staging(&self) -> Staging {
+        Staging::of(self.fuse, self.packing, self.batch)
     }
 }
 
@@ -82,9 +102,9 @@ impl<'a> Lowerer<'a> {
         self.calibration
     }
 
-    /// Levels that `graph` needs.
+    /// Levels that `graph` needs, packed as by default.
     pub fn depth(graph: &TypedGraph, fuse: bool) -> Result<usize, CostError> {
-        Ok(Staged::new(graph, fuse)?.depth())
+        LowerOptions { fuse, ..LowerOptions::default() }.depth(graph)
     }
 
     /// Lowers `graph` for `params`; the program starts at the level its depth needs, not at the parameters' highest.
@@ -94,7 +114,7 @@ impl<'a> Lowerer<'a> {
         params: &CkksParams,
         options: &LowerOptions,
     ) -> Result<HeProgram, CostError> {
-        let staged = Staged::new(graph, options.fuse)?;
+        let staged = Staged::new(graph, options.staging())?;
         let (levels, available) = (staged.depth(), params.max_level());
         if levels > available {
             return Err(CostError::NotEnoughLevels { levels, available });
