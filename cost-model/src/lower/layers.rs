@@ -92,6 +92,11 @@ impl Layer {
         all.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::INFINITY, 0))
     }
 
+    /// Which it is of those known.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
     /// A candidate by index.
     pub(super) fn candidate(&self, index: usize) -> &Candidate {
         &self.candidates[index]
@@ -114,7 +119,7 @@ impl Candidate {
 }
 
 /// Layouts and linear steps seen so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Layers {
     ids: HashMap<Layout, LayoutId>,
     layouts: Vec<(Layout, usize)>,
@@ -206,10 +211,9 @@ impl Layers {
                 let of_node = desc.output.channels() == key.shape.channels() && matches!(key.shape, Shape::Map { .. });
                 let shape = if of_node { key.shape } else { desc.output };
                 let strided = map.strided(shape, desc.conv.stride);
-                Ok(Layout::Map(match key.packing {
-                    Packing::MultiplexedBsgs => strided.gathered(),
-                    packing => strided.filled(packing.multiplexes()),
-                }))
+                let single_shot = key.packing == Packing::MultiplexedBsgs;
+                let channels = key.packing.multiplexes();
+                Ok(Layout::Map(if single_shot { strided.gathered() } else { strided.filled(channels) }))
             }
             (Operator::Copy | Operator::Conv(_), layout) => Ok(layout.clone()),
         }

@@ -52,9 +52,12 @@ pub(crate) struct PlanArgs {
     /// The ring: standard (N/2 slots) or conjugate-invariant (N real slots); the cheaper of both if absent
     #[arg(long, value_parser = ring)]
     ring: Option<RingType>,
-    /// How maps are packed: row-major, group-interleaved or multiplexed; the default packing if absent
+    /// How maps are packed: row-major, group-interleaved, multiplexed, multiplexed-bsgs or block:S; multiplexed if absent
     #[arg(long)]
     packing: Option<Packing>,
+    /// Images of one run, a power of two
+    #[arg(long, value_name = "IMAGES", default_value_t = 1, value_parser = batch)]
+    batch: usize,
     /// How rotations are split: cheapest, input-side, output-side, or bsgs:B with B baby steps
     #[arg(long, default_value = "cheapest", value_parser = strategy)]
     strategy: StrategyChoice,
@@ -71,9 +74,14 @@ impl PlanArgs {
     pub(crate) fn options(&self) -> Result<PlanOptions, Failure> {
         let params = self.params.as_deref().map(|text| parse_params(text, self.insecure)).transpose()?;
         let fuse = (self.fused || self.factored).then_some(self.fused);
-        let Self { max_log_n, ring, packing, strategy, .. } = *self;
-        Ok(PlanOptions { params, max_log_n, ring, packing, strategy, fuse, ..PlanOptions::default() })
+        let Self { max_log_n, ring, packing, batch, strategy, .. } = *self;
+        Ok(PlanOptions { params, max_log_n, ring, packing, batch, strategy, fuse, ..PlanOptions::default() })
     }
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    let images = text.parse().ok().filter(|images: &usize| images.is_power_of_two() && *images <= 1 << 20);
+    images.ok_or_else(|| "expected a power of two up to 2^20".to_owned())
 }
 
 fn ring(name: &str) -> Result<RingType, String> {
