@@ -50,6 +50,7 @@ pub mod packing;
 mod params;
 mod planner;
 mod program;
+pub mod published;
 mod units;
 
 pub use calibration::Calibration;

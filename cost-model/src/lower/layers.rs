@@ -15,16 +15,13 @@ use crate::{
 use super::{
     dense::{Embedding, dense_links},
     hash::HashMap,
-    stages::ConvDesc,
+    stages::{ConvDesc, MAX_WEIGHTS},
     step_links::{operand_ciphertexts, step_links},
     strategy::{StepShape, StrategyChoice, balanced, candidates, plan},
 };
 
 /// Ciphertexts that the indices of [`Term`](crate::Term) can tell apart.
 const MAX_CIPHERTEXTS: usize = 1 << 16;
-
-/// Most weights of one layer; VGG-16's largest has 103 million.
-const MAX_WEIGHTS: usize = 1 << 27;
 
 /// Index of a layout in [`Layers`].
 pub(super) type LayoutId = u32;

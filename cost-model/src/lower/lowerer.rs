@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use striae_spaces::TypedGraph;
 
 use crate::{
-    CkksParams, CostError, Estimate, HeProgram, PlanOptions, RingType, StrategyChoice,
+    CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, ParamsError, PlanOptions, RingType, StrategyChoice,
     calibration::{Calibration, OpTimes},
     chains,
     estimate::estimate_counted,
@@ -80,6 +80,29 @@ type ChainKey = (RingType, u32, usize, u32, u32);
 /// Times of each level, by ring, log2 N and number of special primes.
 type KnownTimes = HashMap<(RingType, u32, usize), Vec<OpTimes>>;
 
+/// Level whose times choose strategies where programs are only counted.
+const COUNTING_LEVEL: usize = 8;
+
+/// Parameters with ciphertexts of `slots` slots, for their times alone.
+fn counting_params(slots: usize) -> Result<CkksParams, CostError> {
+    let log_slots = slots.max(1).ilog2();
+    // The standard ring ends at 2^15 slots.
+    let (ring, log_n) =
+        if log_slots < 16 { (RingType::Standard, log_slots + 1) } else { (RingType::ConjugateInvariant, log_slots) };
+    if !slots.is_power_of_two() {
+        return Err(ParamsError::LogN { log_n }.into());
+    }
+    let literal = CkksParamsLiteral {
+        log_n,
+        log_q: vec![40; COUNTING_LEVEL + 1],
+        log_p: vec![41; 2],
+        log_scale: 30,
+        ring,
+        insecure: true,
+    };
+    Ok(CkksParams::try_from(literal)?)
+}
+
 /// Lowers networks; keeps the layers, times and modulus chains it has met.
 #[derive(Clone)]
 pub struct Lowerer<'a> {
@@ -123,6 +146,24 @@ impl<'a> Lowerer<'a> {
         let draft = self.draft(graph, &staged, params.slots(), options)?;
         self.meet(params, staged.depth());
         Ok(draft.program(&mut self.layers, &times_of(&self.times, params)).0)
+    }
+
+    /// Lowers `graph` to count its operations only: whatever its depth, for ciphertexts of `slots` slots, a power of two from
+    /// 2^9 to 2^16. No modulus chain holds most of such programs, so strategies are chosen by the times of one level, the
+    /// same for all steps, and nothing runs them. Bootstrappings are not counted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::lower`] but for its levels, and [`CostError::Params`] for other numbers of slots.
+    pub fn count(&self, graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Result<HeProgram, CostError> {
+        let params = counting_params(slots)?;
+        let staged = Staged::new(graph, options.staging())?;
+        // Choices are remembered by level, so these must not meet those of real parameters.
+        let mut layers = Layers::default();
+        let draft = Draft::new(&mut layers, graph, &staged, slots, options, &[])?;
+        let times = vec![self.calibration.times(&params, COUNTING_LEVEL); staged.depth() + 1];
+        let times = Times { ring: params.ring(), special: params.log_p().len(), levels: &times };
+        Ok(draft.program(&mut layers, &times).0)
     }
 
     /// Lays out `graph` for ciphertexts of `slots` slots.

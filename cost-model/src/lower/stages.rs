@@ -14,6 +14,9 @@ use crate::{
     packing::{Layout, Packing},
 };
 
+/// Most weights of one layer; VGG-16's largest has 103 million.
+pub(super) const MAX_WEIGHTS: usize = 1 << 27;
+
 /// A step before its layouts and rotations are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -203,7 +206,7 @@ impl Builder<'_> {
 
     fn pool(&mut self, id: NodeId, input: NodeId, pool: &AvgPool) -> Expr {
         let value = self.materialise(input);
-        if self.staging.fold_pools && self.feeds_only_dense(id) {
+        if self.staging.fold_pools && self.joins_dense(id, input) {
             return Expr::Pooled { input: value, pool: id };
         }
         if pool.size == 1 && pool.stride == 1 {
@@ -215,12 +218,19 @@ impl Builder<'_> {
         Expr::Value(self.push(Stage::WindowSum { input: value, node: id }, false, true))
     }
 
-    /// Whether all that reads a pool is one flatten, and all that reads that are fully connected layers.
-    fn feeds_only_dense(&self, pool: NodeId) -> bool {
+    /// Whether all that reads a pool is one flatten, and all that reads that are fully connected layers, which have room for
+    /// a weight for each pixel before the pool.
+    fn joins_dense(&self, pool: NodeId, input: NodeId) -> bool {
+        let joins = |reader: &NodeId| match &self.graph.node(*reader).op {
+            Op::Linear(linear) => linear.out_features.saturating_mul(self.graph.shape(input).len()) <= MAX_WEIGHTS,
+            Op::Input | Op::Conv2d(_) | Op::AvgPool(_) | Op::Activation(_) | Op::Add | Op::Flatten | Op::BatchNorm => {
+                false
+            }
+        };
         match self.consumers[pool.index()].as_slice() {
             [flatten] if matches!(self.graph.node(*flatten).op, Op::Flatten) => {
                 let readers = &self.consumers[flatten.index()];
-                !readers.is_empty() && readers.iter().all(|r| matches!(self.graph.node(*r).op, Op::Linear(_)))
+                !readers.is_empty() && readers.iter().all(joins)
             }
             _ => false,
         }
