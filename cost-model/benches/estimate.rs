@@ -1,18 +1,22 @@
-//! Networks estimated per second on one core: genotype, network, parameters, program, estimate.
+//! Networks of a space planned and estimated per second on one core.
 //!
-//! *First* starts with an empty [`Lowerer`], so every layer is planned once; *again* reuses it, as most of a search does.
-//! *Build* is the part of either that makes the networks. Pin it to one core: `taskset -c 0 cargo bench --bench estimate`.
+//! *Build* makes the networks of genotypes, *plan* is [`Lowerer::plan`] on each when all their layers have been laid out
+//! before, *first* estimates them with an empty [`SpaceEstimator`], *again* with one that has met their pieces. *Two* is the
+//! same on two threads, each with an estimator of its own. Pin it to as many cores: `taskset -c 0 cargo bench --bench
+//! estimate -- one`, `taskset -c 0,1 cargo bench --bench estimate -- two`.
 
-use std::{hint::black_box, time::Duration};
+use std::{hint::black_box, thread, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use striae_cost_model::{Calibration, Lowerer, PlanOptions};
-use striae_spaces::space::{Genotype, StriaSpace, builtin};
+use striae_cost_model::{Calibration, Lowerer, PlanOptions, SpaceEstimator};
+use striae_spaces::space::{Genotype, StriaSpace, Trellis, builtin};
 
-/// Genotypes of one space; enough that most layers come again, as in a search.
-const NETWORKS: u64 = 2_000;
+/// Genotypes of one space that are planned one by one.
+const FEW: usize = 2_000;
+/// Genotypes of one space that are estimated.
+const MANY: usize = 200_000;
 
 /// Plans every network and returns the sum of their latencies in seconds.
 fn plan_all(space: &StriaSpace, genotypes: &[Genotype], lowerer: &mut Lowerer<'_>) -> f64 {
@@ -24,22 +28,42 @@ fn plan_all(space: &StriaSpace, genotypes: &[Genotype], lowerer: &mut Lowerer<'_
     plans.map(|plan| plan.estimate.latency.0).sum()
 }
 
+fn estimate_all(genotypes: &[Genotype], estimator: &mut SpaceEstimator<'_>) -> f64 {
+    let costs = genotypes.iter().map(|genotype| estimator.estimate(genotype).expect("as above"));
+    costs.map(|cost| cost.latency.0).sum()
+}
+
 fn networks(c: &mut Criterion) {
     for name in ["strianet-mnist", "strianet-cifar10"] {
         let space = builtin(name).expect("it is built in");
+        let trellis = Trellis::new(&space).expect("it is small");
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let genotypes: Vec<Genotype> = (0..NETWORKS).map(|_| space.sample(&mut rng)).collect();
+        let genotypes: Vec<Genotype> = (0..MANY).map(|_| space.sample(&mut rng)).collect();
         let calibration = Calibration::generic();
         let mut group = c.benchmark_group(name);
-        group.throughput(Throughput::Elements(NETWORKS)).sample_size(10).measurement_time(Duration::from_secs(3));
-        group.bench_function("build", |b| {
-            b.iter(|| genotypes.iter().for_each(|g| drop(black_box(space.build(g)))));
-        });
-        group.bench_function("first", |b| {
-            b.iter(|| plan_all(&space, &genotypes, &mut Lowerer::new(&calibration)));
+        group.sample_size(10).measurement_time(Duration::from_secs(3));
+        group.throughput(Throughput::Elements(FEW as u64));
+        group.bench_function("one/build", |b| {
+            b.iter(|| genotypes[..FEW].iter().for_each(|g| drop(black_box(space.build(g)))));
         });
         let mut lowerer = Lowerer::new(&calibration);
-        group.bench_function("again", |b| b.iter(|| plan_all(&space, &genotypes, &mut lowerer)));
+        group.bench_function("one/plan", |b| b.iter(|| plan_all(&space, &genotypes[..FEW], &mut lowerer)));
+        group.throughput(Throughput::Elements(MANY as u64));
+        let new = || SpaceEstimator::new(&trellis, &calibration, PlanOptions::default());
+        group.bench_function("one/first", |b| b.iter(|| estimate_all(&genotypes, &mut new())));
+        let mut estimator = new();
+        estimate_all(&genotypes, &mut estimator);
+        group.bench_function("one/again", |b| b.iter(|| estimate_all(&genotypes, &mut estimator)));
+        let (left, right) = genotypes.split_at(MANY / 2);
+        let mut other = estimator.clone();
+        group.bench_function("two/again", |b| {
+            b.iter(|| {
+                thread::scope(|scope| {
+                    let other = scope.spawn(|| estimate_all(right, &mut other));
+                    estimate_all(left, &mut estimator) + other.join().expect("no thread panics")
+                })
+            });
+        });
         group.finish();
     }
 }

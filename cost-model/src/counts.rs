@@ -5,7 +5,7 @@ use std::ops::{Add, AddAssign};
 use serde::{Deserialize, Serialize};
 
 /// How often each primitive of the backend runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OpCounts {
     /// Digit decompositions of a linear step's input ciphertexts, shared by their hoisted rotations.
     pub hoists: u64,

@@ -1,7 +1,7 @@
 //! Choosing parameters and lowering for a network: the smallest ring degree whose security bound holds the modulus chain the
 //! depth and precision need, and within it the cheapest variant by the estimate.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use striae_spaces::{Shape, TypedGraph};
 
@@ -83,8 +83,18 @@ struct Variant {
     staged: Staged,
 }
 
-/// A variant with parameters of one ring that it may run under.
-type Fitting<'v> = (&'v Variant, Arc<[CkksParams]>);
+/// Levels of a network under one choice of fusing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct VariantDepth {
+    pub(crate) fuse: bool,
+    pub(crate) levels: usize,
+}
+
+/// A way to lower a network, with the parameters of one ring that it may run under; at least one.
+pub(crate) struct Attempt {
+    pub(crate) lowering: LowerOptions,
+    pub(crate) chains: Arc<[CkksParams]>,
+}
 
 /// The best so far: its seconds, layout, parameters and lowering.
 type Best<'v> = (f64, Draft<'v>, CkksParams, LowerOptions);
@@ -93,57 +103,73 @@ impl Lowerer<'_> {
     /// Plans `graph`: smallest N first, then the cheapest of the variants that fit it.
     pub fn plan(&mut self, graph: &TypedGraph, options: &PlanOptions) -> Result<Plan, CostError> {
         let variants = variants(graph, options)?;
-        if let Some(params) = &options.params {
-            let (fitting, too_deep) = with_levels(&variants, params);
-            return if fitting.is_empty() { Err(too_deep) } else { self.cheapest(graph, &fitting, options) };
-        }
+        let depths: Vec<VariantDepth> =
+            variants.iter().map(|v| VariantDepth { fuse: v.fuse, levels: v.staged.depth() }).collect();
         let mut too_large = None;
-        for log_n in options.min_log_n..=options.max_log_n {
-            let rings = RingType::ALL.into_iter().filter(|r| options.ring.is_none_or(|ring| ring == *r));
-            let combinations = rings.flat_map(|ring| variants.iter().map(move |v| (ring, v)));
-            let chains = combinations.map(|(ring, v)| (v, self.chains(ring, log_n, v.staged.depth(), options)));
-            let fitting: Vec<Fitting<'_>> = chains.filter(|(_, chains)| !chains.is_empty()).collect();
-            if fitting.is_empty() {
+        for log_n in options.ring_degrees() {
+            let attempts = self.attempts(graph.input_shape(), &depths, log_n, options);
+            if attempts.is_empty() {
                 continue;
             }
-            match self.cheapest(graph, &fitting, options) {
+            match self.cheapest(graph, &variants, attempts) {
                 Err(error @ CostError::MapTooLarge { .. }) => too_large = Some(error),
                 result => return result,
             }
         }
-        Err(too_large.unwrap_or_else(|| too_deep(&variants, options)))
+        Err(too_large.unwrap_or_else(|| too_deep(&depths, options)))
     }
 
-    /// The cheapest of the variants under their parameters, by the latency its estimate will give; only the winner's
+    /// What there is to compare at ring degree `2^log_n` for networks of this input and these depths; of equally fast
+    /// attempts the first is taken.
+    pub(crate) fn attempts(
+        &mut self,
+        input: Shape,
+        depths: &[VariantDepth],
+        log_n: u32,
+        options: &PlanOptions,
+    ) -> Vec<Attempt> {
+        let (packing, strategy) = (options.packing.unwrap_or_default(), options.strategy);
+        let mut attempts = Vec::new();
+        for ring in options.rings() {
+            for &VariantDepth { fuse, levels } in depths {
+                let chains = match &options.params {
+                    Some(params) if levels <= params.max_level() => [params.clone()].into(),
+                    Some(_) => continue,
+                    None => self.chains(ring, log_n, levels, options),
+                };
+                if !chains.is_empty() {
+                    let lowering = |&input| LowerOptions { fuse, packing, input, strategy };
+                    let attempt = |lowering| Attempt { lowering, chains: Arc::clone(&chains) };
+                    attempts.extend(packings(input).iter().map(lowering).map(attempt));
+                }
+            }
+        }
+        attempts
+    }
+
+    /// The cheapest of the attempts under their parameters, by the latency its estimate will give; only the winner's
     /// program is made.
     fn cheapest(
         &mut self,
         graph: &TypedGraph,
-        fitting: &[Fitting<'_>],
-        options: &PlanOptions,
+        variants: &[Variant],
+        attempts: Vec<Attempt>,
     ) -> Result<Plan, CostError> {
         let mut best: Option<Best<'_>> = None;
         let mut error = None;
-        for (variant, chains) in fitting {
-            for &input in packings(graph) {
-                let lowering = LowerOptions {
-                    fuse: variant.fuse,
-                    packing: options.packing.unwrap_or_default(),
-                    input,
-                    strategy: options.strategy,
-                };
-                // All of one ring, so all with the same slots.
-                let draft = match self.draft(graph, &variant.staged, chains[0].slots(), &lowering) {
-                    Ok(draft) => draft,
-                    Err(e) => {
-                        error = Some(e);
-                        continue;
-                    }
-                };
-                let (seconds, params) = self.cheapest_chain(&draft, chains);
-                if best.as_ref().is_none_or(|b| seconds < b.0) {
-                    best = Some((seconds, draft, params.clone(), lowering));
+        for Attempt { lowering, chains } in attempts {
+            let Some(variant) = variants.iter().find(|v| v.fuse == lowering.fuse) else { continue };
+            // All of one ring, so all with the same slots.
+            let draft = match self.draft(graph, &variant.staged, chains[0].slots(), &lowering) {
+                Ok(draft) => draft,
+                Err(e) => {
+                    error = Some(e);
+                    continue;
                 }
+            };
+            let (seconds, params) = self.cheapest_chain(&draft, &chains);
+            if best.as_ref().is_none_or(|b| seconds < b.0) {
+                best = Some((seconds, draft, params.clone(), lowering));
             }
         }
         match (best, error) {
@@ -168,6 +194,19 @@ impl Lowerer<'_> {
     }
 }
 
+impl PlanOptions {
+    /// log2 of the ring degrees to try, in order.
+    pub(crate) fn ring_degrees(&self) -> RangeInclusive<u32> {
+        self.params.as_ref().map_or(self.min_log_n..=self.max_log_n, |p| p.log_n()..=p.log_n())
+    }
+
+    /// The rings to try.
+    fn rings(&self) -> impl Iterator<Item = RingType> {
+        let only = self.params.as_ref().map(CkksParams::ring).or(self.ring);
+        RingType::ALL.into_iter().filter(move |r| only.is_none_or(|ring| ring == *r))
+    }
+}
+
 /// The stages worth comparing: those of the choice that was made, else fused, and factored where that differs.
 fn variants(graph: &TypedGraph, options: &PlanOptions) -> Result<Vec<Variant>, CostError> {
     let variant = |fuse| Staged::new(graph, fuse).map(|staged| Variant { fuse, staged });
@@ -179,24 +218,19 @@ fn variants(graph: &TypedGraph, options: &PlanOptions) -> Result<Vec<Variant>, C
 }
 
 /// The input packings worth comparing: a grey image fills one ciphertext either way.
-fn packings(graph: &TypedGraph) -> &'static [InputPacking] {
-    match graph.input_shape() {
+fn packings(input: Shape) -> &'static [InputPacking] {
+    match input {
         Shape::Map { channels: 1, .. } | Shape::Vector { .. } => &[InputPacking::Replicated],
         Shape::Map { .. } => &[InputPacking::Replicated, InputPacking::Packed],
     }
 }
 
-/// The variants that `params` have levels for, and the error if there are none.
-fn with_levels<'v>(variants: &'v [Variant], params: &CkksParams) -> (Vec<Fitting<'v>>, CostError) {
-    let available = params.max_level();
-    let levels = variants.iter().map(|v| v.staged.depth()).min().unwrap_or(0);
-    let deep_enough = variants.iter().filter(|v| v.staged.depth() <= available);
-    let fitting = deep_enough.map(|v| (v, [params.clone()].into())).collect();
-    (fitting, CostError::NotEnoughLevels { levels, available })
-}
-
-fn too_deep(variants: &[Variant], options: &PlanOptions) -> CostError {
-    let levels = variants.iter().map(|v| v.staged.depth()).min().unwrap_or(0);
+/// What is wrong where no attempt has the levels.
+fn too_deep(depths: &[VariantDepth], options: &PlanOptions) -> CostError {
+    let levels = depths.iter().map(|v| v.levels).min().unwrap_or(0);
+    if let Some(params) = &options.params {
+        return CostError::NotEnoughLevels { levels, available: params.max_level() };
+    }
     let max_log_n = options.max_log_n;
     let exists = |depth: &usize| !chains(RingType::default(), max_log_n, *depth, options).is_empty();
     let available = (1..64).take_while(exists).last().unwrap_or(0);

@@ -47,6 +47,12 @@ impl Staged {
         self.stages.iter().filter(|stage| matches!(stage, Stage::Linear { .. })).count()
     }
 
+    /// For each of some nodes in order, the depth of the last value made up to it, and how many stages there are up to it.
+    pub(super) fn depths_at(&self, nodes: &[NodeId]) -> Vec<(usize, usize)> {
+        let stages = |node: &NodeId| self.stages.partition_point(|stage| stage.node() <= *node);
+        nodes.iter().map(stages).map(|count| (self.depths[count], count)).collect()
+    }
+
     /// Levels of the whole network.
     pub(crate) fn depth(&self) -> usize {
         self.depths.last().copied().unwrap_or(0)
@@ -61,8 +67,19 @@ pub(crate) struct Draft<'s> {
     parts: Vec<Part>,
 }
 
+/// One stage of a draft.
+pub(super) struct DraftStep<'d> {
+    /// The node whose value it makes.
+    pub(super) node: NodeId,
+    pub(super) part: &'d Part,
+    /// Layout and depth of its result.
+    pub(super) layout: LayoutId,
+    pub(super) depth: usize,
+}
+
 /// What a stage became.
-enum Part {
+#[derive(Clone)]
+pub(super) enum Part {
     Linear { inputs: Vec<ValueId>, layer: Arc<Layer> },
     Square { counts: OpCounts },
     WindowSum { counts: OpCounts, stages: Vec<Vec<u32>> },
@@ -102,15 +119,19 @@ impl<'s> Draft<'s> {
 
     /// Seconds the network takes with these times of each level; the estimate of its program makes the same sum.
     pub(super) fn seconds(&self, layers: &mut Layers, times: &Times<'_>) -> f64 {
-        let seconds = |(i, part): (usize, &Part)| {
-            let level = self.level(i + 1);
-            match part {
-                Part::Linear { layer, .. } => layers.choose(layer, times, level).0,
-                Part::Square { counts } => times.levels[level + 1].seconds(counts).0,
-                Part::WindowSum { counts, .. } => times.levels[level].seconds(counts).0,
-            }
-        };
-        self.parts.iter().enumerate().map(seconds).sum()
+        self.parts.iter().enumerate().map(|(i, part)| part.price(layers, times, self.level(i + 1)).0).sum()
+    }
+
+    /// Layout of the encrypted image.
+    pub(super) fn input(&self) -> LayoutId {
+        self.layouts[0]
+    }
+
+    /// What the stages became, in order.
+    pub(super) fn steps(&self) -> impl Iterator<Item = DraftStep<'_>> {
+        let results = self.layouts.iter().zip(&self.staged.depths).skip(1);
+        let stages = self.staged.stages.iter().zip(&self.parts).zip(results);
+        stages.map(|((stage, part), (&layout, &depth))| DraftStep { node: stage.node(), part, layout, depth })
     }
 
     /// The program, with the cheapest strategy of each step by these times, and the operations of its steps.
@@ -124,11 +145,28 @@ impl<'s> Draft<'s> {
     }
 }
 
+impl Part {
+    /// Operations of the step; of a linear step, of one of its candidates.
+    pub(super) fn counts(&self, chosen: usize) -> OpCounts {
+        match self {
+            Self::Linear { layer, .. } => layer.candidate(chosen).counts,
+            Self::Square { counts } | Self::WindowSum { counts, .. } => *counts,
+        }
+    }
+
+    /// Seconds of the step if its result is at `level`, and which of a linear step's candidates that is.
+    pub(super) fn price(&self, layers: &mut Layers, times: &Times<'_>, level: usize) -> (f64, usize) {
+        match self {
+            Self::Linear { layer, .. } => layers.choose(layer, times, level),
+            Self::Square { counts } => (times.levels[level + 1].seconds(counts).0, 0),
+            Self::WindowSum { counts, .. } => (times.levels[level].seconds(counts).0, 0),
+        }
+    }
+}
+
 /// One step whose result is at `level`, and its operations.
 fn step(layers: &mut Layers, stage: &Stage, part: &Part, level: usize, times: &Times<'_>) -> (Step, OpCounts) {
-    let node = match stage {
-        Stage::Linear { node, .. } | Stage::Square { node, .. } | Stage::WindowSum { node, .. } => *node,
-    };
+    let node = stage.node();
     let (kind, counts) = match (stage, part) {
         (Stage::Linear { sources, .. }, Part::Linear { inputs, layer }) => {
             let chosen = layer.candidate(layers.choose(layer, times, level).1);

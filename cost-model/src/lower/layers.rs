@@ -89,6 +89,11 @@ impl Layer {
         all.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::INFINITY, 0))
     }
 
+    /// Which it is of those known.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
     /// A candidate by index.
     pub(super) fn candidate(&self, index: usize) -> &Candidate {
         &self.candidates[index]
@@ -111,7 +116,7 @@ impl Candidate {
 }
 
 /// Layouts and linear steps seen so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Layers {
     ids: HashMap<Layout, LayoutId>,
     layouts: Vec<(Layout, usize)>,

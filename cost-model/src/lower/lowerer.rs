@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    draft::{Draft, Staged},
+    draft::{Draft, Part, Staged},
     hash::HashMap,
     layers::{Layers, Times},
 };
@@ -61,6 +61,7 @@ type ChainKey = (RingType, u32, usize, u32, u32);
 type KnownTimes = HashMap<(RingType, u32, usize), Vec<OpTimes>>;
 
 /// Lowers networks; keeps the layers, times and modulus chains it has met.
+#[derive(Clone)]
 pub struct Lowerer<'a> {
     calibration: &'a Calibration,
     spread: f64,
@@ -119,6 +120,12 @@ impl<'a> Lowerer<'a> {
     pub(crate) fn seconds(&mut self, draft: &Draft<'_>, params: &CkksParams) -> f64 {
         self.meet(params, draft.depth());
         draft.seconds(&mut self.layers, &times_of(&self.times, params))
+    }
+
+    /// Seconds of a step of a draft under `params` if its result is at `level`, and which of its candidates that is.
+    pub(super) fn price(&mut self, part: &Part, params: &CkksParams, level: usize) -> (f64, usize) {
+        self.meet(params, level + 1);
+        part.price(&mut self.layers, &times_of(&self.times, params), level)
     }
 
     /// The program of a draft under `params`, and its estimate.

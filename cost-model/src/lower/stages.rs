@@ -39,6 +39,15 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    /// The node whose value it makes.
+    pub fn node(&self) -> NodeId {
+        match self {
+            Self::Linear { node, .. } | Self::Square { node, .. } | Self::WindowSum { node, .. } => *node,
+        }
+    }
+}
+
 /// A convolution as the lowering sees it: one of the network, a fused chain, or the identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConvDesc {

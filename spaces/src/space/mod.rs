@@ -37,13 +37,17 @@ mod error;
 mod literal;
 mod operators;
 mod parameter;
+mod piece;
 mod plan;
 mod size;
 mod stria;
+mod trellis;
 
 pub use builtin::{builtin, builtin_names, builtin_toml};
 pub use error::{BoundViolation, ParamError, SpaceError};
 pub use literal::{Bounds, HeadLiteral, MixingChoice, StageLiteral, StemLiteral, StriaSpaceLiteral, Transition};
 pub use parameter::{Choice, Genotype, Parameter};
+pub use piece::{Maps, Piece};
 pub use size::HeSize;
 pub use stria::StriaSpace;
+pub use trellis::{Branch, Column, State, Trellis};

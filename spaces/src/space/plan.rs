@@ -1,44 +1,40 @@
-//! From a genotype to the steps of its network, with the sizes that the bounds are about.
+//! From a genotype to the pieces of its network, with the sizes that the bounds are about.
+//!
+//! A genotype is made of parts, each with genes of its own: the stem, the stages, the head. All that a part knows of those
+//! before it are the maps they leave.
 
+use super::piece::{Maps, Piece};
 use super::{HeSize, MixingChoice, StageLiteral, StriaSpaceLiteral, Transition};
 use crate::blocks::{Mixing, POINT, StriaBlock};
 use crate::{Conv2d, Grouping, Kernel, KernelMask};
 
-/// One step of a network.
-pub(super) enum Step {
-    /// Convolution, norm, activation.
-    Conv(Conv2d),
-    /// Average pooling.
-    Pool(usize),
-    /// A StriaBlock, several times.
-    Blocks(StriaBlock, usize),
+/// The pieces of a network or of a part of it.
+pub(super) struct Plan {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) size: HeSize,
+    /// The maps behind it.
+    pub(super) maps: Maps,
 }
 
-/// The steps of one network.
-pub(super) struct Plan {
-    pub(super) steps: Vec<Step>,
-    pub(super) size: HeSize,
+/// Number of parts of the genotypes of a space.
+pub(super) fn parts(space: &StriaSpaceLiteral) -> usize {
+    space.stages.len() + 2
 }
 
 /// Plans the network of `genes`, and first gives every gene without effect its canonical value.
 pub(super) fn plan(space: &StriaSpaceLiteral, genes: &mut [u16]) -> Plan {
-    let [_, height, width] = space.input;
-    let blocks = space.slots / (height * width).next_power_of_two();
-    let mut planner = Planner {
-        genes: Genes { genes, next: 0 },
-        slots: space.slots,
-        blocks,
-        side: (height, width),
-        channels: 0,
-        steps: Vec::with_capacity(2 * space.stages.len() + 2),
-        size: HeSize::default(),
-    };
-    planner.stem(space);
-    for stage in &space.stages {
-        planner.stage(stage);
+    let mut planner = Planner::new(space, Maps::of_image(space), genes);
+    for part in 0..parts(space) {
+        planner.part(space, part);
     }
-    planner.head(space);
-    Plan { steps: planner.steps, size: planner.size }
+    planner.finish()
+}
+
+/// The same for one part alone, of whose `genes` it is, behind `maps`.
+pub(super) fn plan_part(space: &StriaSpaceLiteral, part: usize, maps: Maps, genes: &mut [u16]) -> Plan {
+    let mut planner = Planner::new(space, maps, genes);
+    planner.part(space, part);
+    planner.finish()
 }
 
 /// Reads genes in the order of [`parameters`](super::check::parameters).
@@ -99,11 +95,38 @@ struct Planner<'a> {
     blocks: usize,
     side: (usize, usize),
     channels: usize,
-    steps: Vec<Step>,
+    pieces: Vec<Piece>,
     size: HeSize,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(space: &StriaSpaceLiteral, maps: Maps, genes: &'a mut [u16]) -> Self {
+        let [_, height, width] = space.input;
+        Self {
+            genes: Genes { genes, next: 0 },
+            slots: space.slots,
+            blocks: space.slots / (height * width).next_power_of_two(),
+            side: maps.side,
+            channels: maps.channels,
+            pieces: Vec::with_capacity(2 * space.stages.len() + 2),
+            size: HeSize::default(),
+        }
+    }
+
+    fn finish(self) -> Plan {
+        Plan { pieces: self.pieces, size: self.size, maps: Maps { side: self.side, channels: self.channels } }
+    }
+
+    fn part(&mut self, space: &StriaSpaceLiteral, part: usize) {
+        match part.checked_sub(1) {
+            None => self.stem(space),
+            Some(i) => match space.stages.get(i) {
+                Some(stage) => self.stage(stage),
+                None => self.head(space),
+            },
+        }
+    }
+
     /// Channels that one ciphertext holds at the current map size.
     fn capacity(&self) -> usize {
         self.slots / (self.side.0 * self.side.1).next_power_of_two()
@@ -134,7 +157,7 @@ impl Planner<'_> {
         let kernel = self.genes.take(&stem.kernels);
         self.shrink(stem.stride);
         self.channels = self.width(stem.ciphertexts.as_ref(), stem.widths.as_ref()).unwrap_or(self.channels);
-        self.steps.push(Step::Conv(Conv2d { stride: stem.stride, ..Conv2d::dense(self.channels, kernel) }));
+        self.pieces.push(Piece::Conv(Conv2d { stride: stem.stride, ..Conv2d::dense(self.channels, kernel) }));
         self.size.levels += 2;
         self.note_width();
     }
@@ -170,8 +193,8 @@ impl Planner<'_> {
         };
         let plain = self.block(middle, Kernel { size, mask }, MixingChoice::None, inner);
         let first = self.block(middle, Kernel { size, mask }, mixing, inner);
-        self.add_blocks(first, mixed);
-        self.add_blocks(plain, depth - mixed);
+        self.add_blocks(&first, mixed);
+        self.add_blocks(&plain, depth - mixed);
     }
 
     /// Reads the bottleneck; one wider than the stage becomes the widest that fits.
@@ -211,7 +234,7 @@ impl Planner<'_> {
     /// Adds what leads from the shape before the stage to its own.
     fn transition(&mut self, link: &Link, mixing: MixingChoice) {
         if link.pools() {
-            self.steps.push(Step::Pool(link.stride));
+            self.pieces.push(Piece::Pool(link.stride));
         }
         self.channels = link.outputs;
         if !link.has_conv() {
@@ -221,7 +244,7 @@ impl Planner<'_> {
         let kernel = if wide { Kernel { size: 3, mask: KernelMask::Full } } else { POINT };
         let capacity = link.conv_capacity(self.capacity());
         let mix = self.mix(mixing, capacity, link.inputs, link.outputs);
-        self.steps.push(Step::Conv(mix.conv(link.outputs, kernel, if link.pools() { 1 } else { link.stride })));
+        self.pieces.push(Piece::Conv(mix.conv(link.outputs, kernel, if link.pools() { 1 } else { link.stride })));
         self.size.levels += 2;
         // Behind a pooling the channels still lie at the positions they had before it, until they are merged.
         self.note_conv(link.inputs, link.outputs, link.capacity, kernel, mix);
@@ -234,16 +257,14 @@ impl Planner<'_> {
         StriaBlock { middle, kernel, mixing: [mix(squeeze), plain, plain], inner }
     }
 
-    fn add_blocks(&mut self, block: StriaBlock, count: usize) {
+    fn add_blocks(&mut self, block: &StriaBlock, count: usize) {
         let (channels, capacity, middle) = (self.channels, self.capacity(), block.middle);
         for _ in 0..count {
             self.size.levels += if block.inner { 6 } else { 2 };
             self.note_conv(channels, middle, capacity, POINT, block.mixing[0]);
             self.note_conv(middle, middle, capacity, block.kernel, block.mixing[1]);
             self.note_conv(middle, channels, capacity, POINT, block.mixing[2]);
-        }
-        if count > 0 {
-            self.steps.push(Step::Blocks(block, count));
+            self.pieces.push(Piece::Block(block.clone()));
         }
     }
 
@@ -252,9 +273,7 @@ impl Planner<'_> {
             0 => self.side.0,
             window => window,
         };
-        if window > 1 {
-            self.steps.push(Step::Pool(window));
-        }
+        self.pieces.push(Piece::Head(window));
         self.size.levels += 1;
     }
 

@@ -31,8 +31,22 @@ impl HeSize {
         1.0 - self.channels as f64 / self.channel_room.max(1) as f64
     }
 
+    /// Of a network whose parts have these sizes: `self` the earlier ones, `next` the one behind them.
+    #[must_use]
+    pub fn then(self, next: Self) -> Self {
+        Self {
+            levels: self.levels + next.levels,
+            external_rotations: self.external_rotations + next.external_rotations,
+            ciphertexts: self.ciphertexts.max(next.ciphertexts),
+            taps: self.taps.max(next.taps),
+            channels: self.channels + next.channels,
+            channel_room: self.channel_room + next.channel_room,
+            misfit: next.misfit.or(self.misfit),
+        }
+    }
+
     /// The first bound it breaks.
-    pub(super) fn check(&self, bounds: &Bounds) -> Result<(), BoundViolation> {
+    pub fn check(&self, bounds: &Bounds) -> Result<(), BoundViolation> {
         if let Some((middle, channels)) = self.misfit {
             return Err(BoundViolation::Bottleneck { middle, channels });
         }

@@ -4,10 +4,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::check::{check, parameters};
-use super::plan::{Plan, Step, plan};
+use super::piece::Piece;
+use super::plan::{Plan, plan};
 use super::{BoundViolation, Choice, Genotype, HeSize, ParamError, Parameter, SpaceError, StriaSpaceLiteral};
-use crate::blocks::{conv_bn_act, linear, pool, stria_block};
-use crate::{GraphBuilder, GraphError, Op, Shape, TypedGraph};
+use crate::{GraphBuilder, GraphError, NodeId, Shape, TypedGraph};
 
 /// Random genotypes among which a first valid one is sought.
 const ANCHOR_SAMPLES: usize = 4096;
@@ -78,21 +78,19 @@ impl StriaSpace {
 
     /// The network of `genotype`.
     pub fn build(&self, genotype: &Genotype) -> Result<TypedGraph, GraphError> {
+        self.build_pieces(genotype).map(|(graph, _)| graph)
+    }
+
+    /// The network of `genotype`, and its pieces in order, each with its last node.
+    pub fn build_pieces(&self, genotype: &Genotype) -> Result<(TypedGraph, Vec<(Piece, NodeId)>), GraphError> {
         let [channels, height, width] = self.literal.input;
         let mut builder = GraphBuilder::new(Shape::map(channels, height, width))?;
-        for step in self.plan(genotype).steps {
-            let input = builder.last();
-            match step {
-                Step::Conv(conv) => conv_bn_act(&mut builder, input, conv)?,
-                Step::Pool(size) => pool(&mut builder, size)?,
-                Step::Blocks(block, count) => {
-                    (0..count).try_fold(input, |at, _| stria_block(&mut builder, at, &block))?
-                }
-            };
+        let mut pieces = Vec::new();
+        for piece in self.plan(genotype).pieces {
+            let last = piece.push(&mut builder, self.literal.classes)?;
+            pieces.push((piece, last));
         }
-        builder.then(Op::Flatten)?;
-        linear(&mut builder, self.literal.classes)?;
-        builder.build()
+        Ok((builder.build()?, pieces))
     }
 
     /// The name and value of each parameter.

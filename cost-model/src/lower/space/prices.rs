@@ -1,0 +1,66 @@
+//! Seconds of known steps in one ring, by level.
+
+use crate::{CkksParams, MAX_SPECIAL, RingType};
+
+/// Seconds by number of special primes, one to [`MAX_SPECIAL`].
+pub(super) type Lanes = [f64; MAX_SPECIAL];
+
+/// Seconds of one step whose result is at one level.
+#[derive(Clone, Copy)]
+pub(super) struct Price {
+    pub(super) seconds: Lanes,
+    /// Which candidate of a linear step each is of.
+    pub(super) chosen: [u8; MAX_SPECIAL],
+    /// One bit for each number of special primes that is known.
+    known: u8,
+}
+
+/// Nothing is known: no sum with it is finite.
+const UNKNOWN: Price = Price { seconds: [f64::INFINITY; MAX_SPECIAL], chosen: [0; MAX_SPECIAL], known: 0 };
+
+/// A set of numbers of special primes.
+pub(super) fn lanes_of(chains: &[CkksParams]) -> u8 {
+    chains.iter().fold(0, |set, params| set | bit(params))
+}
+
+fn bit(params: &CkksParams) -> u8 {
+    1 << (params.log_p().len() - 1)
+}
+
+/// The prices of all steps in one ring.
+#[derive(Clone)]
+pub(super) struct Prices {
+    pub(super) ring: RingType,
+    pub(super) log_n: u32,
+    /// By step, then by level.
+    rows: Vec<Vec<Price>>,
+}
+
+impl Prices {
+    /// Nothing known yet.
+    pub(super) fn new(ring: RingType, log_n: u32) -> Self {
+        Self { ring, log_n, rows: Vec::new() }
+    }
+
+    /// The price of a step, if it is known for all of `lanes`.
+    pub(super) fn get(&self, step: u32, level: usize, lanes: u8) -> Option<&Price> {
+        let price = self.rows.get(step as usize)?.get(level)?;
+        (price.known & lanes == lanes).then_some(price)
+    }
+
+    /// Notes a price under `params`.
+    pub(super) fn note(&mut self, step: u32, level: usize, params: &CkksParams, (seconds, chosen): (f64, usize)) {
+        let step = step as usize;
+        if self.rows.len() <= step {
+            self.rows.resize(step + 1, Vec::new());
+        }
+        let row = &mut self.rows[step];
+        if row.len() <= level {
+            row.resize(level + 1, UNKNOWN);
+        }
+        let (price, lane) = (&mut row[level], params.log_p().len() - 1);
+        price.seconds[lane] = seconds;
+        price.chosen[lane] = chosen as u8;
+        price.known |= bit(params);
+    }
+}
