@@ -37,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 pub mod calibration;
 mod counts;
 mod error;
@@ -53,6 +54,7 @@ mod program;
 pub mod published;
 mod units;
 
+pub use batch::{BatchEstimate, BatchStage};
 pub use calibration::Calibration;
 pub use counts::{OpCounts, RotationKinds};
 pub use error::{CostError, ParamsError};
