@@ -64,7 +64,11 @@ fn step_parts(program: &HeProgram, step: usize, times: &[OpTimes]) -> [(&'static
     let level = program.output_of(step).level;
     let (work, behind) = program.step_work(step);
     match &program.steps[step].kind {
-        StepKind::Linear(linear) => linear_parts(&(work, behind), &times[linear.level], &times[level]),
+        StepKind::Linear(linear) => {
+            let runs = program.runs(step) as f64;
+            let parts = linear_parts(&(work, behind), &times[linear.level], &times[level]);
+            parts.map(|(name, seconds)| (name, Seconds(runs * seconds.0)))
+        }
         StepKind::Square { input, .. } => times[program.value(*input).level].parts(&work),
         StepKind::WindowSum { .. } => times[level].parts(&work),
     }

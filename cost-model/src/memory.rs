@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{Bytes, CkksParams, Feature, HeProgram, LinearStep, StepKind, StepWork};
+use crate::{Bytes, CkksParams, Feature, HeProgram, LinearStep, OpCounts, StepKind, StepWork};
 
 /// What a process takes before it evaluates anything.
 const PROCESS: u64 = 14 << 20;
@@ -41,26 +41,13 @@ impl MemoryEstimate {
     /// The same on more.
     pub fn on_threads(program: &HeProgram, params: &CkksParams, threads: usize) -> Self {
         let n = 1u64 << params.log_n();
-        let mut weights = 0;
-        for (i, step) in program.steps.iter().enumerate() {
-            let output = program.output_of(i);
-            let polynomials =
-                |ciphertexts: usize, level: usize| ciphertexts as u64 * params.ciphertext_bytes(level) / 2;
-            weights += match &step.kind {
-                StepKind::Linear(linear) => {
-                    diagonal_memory(program, i, params).0 + polynomials(linear.plan.outputs, output.level)
-                }
-                StepKind::Square { input, shift: true } => {
-                    polynomials(program.value(*input).layout.ciphertexts(), program.value(*input).level)
-                }
-                StepKind::Square { .. } | StepKind::WindowSum { .. } => 0,
-            };
-        }
-        let keys = program.keys().levels().map(|level| params.key_bytes(level) + n / 2).sum();
+        let weights = (0..program.steps.len()).map(|step| step_weights(program, step, params)).sum();
+        let keys = program.keys().levels().map(|level| params.key_bytes(level)).sum();
         let primes = (params.log_q().len() + params.log_p().len()) as u64;
-        let fixed = PROCESS + 8 * n * (TABLE_WORDS * primes + ENCODING);
+        let permutations = program.keys().rotations.len() as u64 * n / 2;
+        let fixed = PROCESS + 8 * n * (TABLE_WORDS * primes + ENCODING) + permutations;
         let ciphertexts = Bytes(fixed + 8 * Buffers::of(program, params, threads as u64).kept());
-        Self { weights: Bytes(weights), keys: Bytes(keys), ciphertexts }
+        Self { weights, keys: Bytes(keys), ciphertexts }
     }
 
     /// All of it.
@@ -75,6 +62,29 @@ pub fn diagonal_memory(program: &HeProgram, step: usize, params: &CkksParams) ->
     let rotated = plan.terms.iter().filter(|t| plan.babies[t.input as usize][t.baby as usize] != 0).count();
     let bytes = |extended| params.diagonal_bytes(*level, extended);
     Bytes(rotated as u64 * bytes(true) + (plan.terms.len() - rotated) as u64 * bytes(false))
+}
+
+/// Bytes of the encoded diagonals and biases of a step.
+pub(crate) fn step_weights(program: &HeProgram, step: usize, params: &CkksParams) -> Bytes {
+    let StepKind::Linear(linear) = &program.steps[step].kind else { return Bytes(0) };
+    let biases = linear.plan.outputs as u64 * params.ciphertext_bytes(program.output_of(step).level) / 2;
+    diagonal_memory(program, step, params) + Bytes(biases)
+}
+
+/// Bytes that one run of a step, with these operations in all runs, works on besides its inputs and results.
+pub(crate) fn step_working(program: &HeProgram, step: usize, counts: &OpCounts, params: &CkksParams) -> u64 {
+    let output = program.output_of(step);
+    match &program.steps[step].kind {
+        StepKind::Linear(linear) => {
+            // Rotated inputs are held one limb at a time, partial sums in all limbs.
+            let limbs = linear.level as u64 + 1 + params.log_p().len() as u64;
+            let runs = program.runs(step);
+            let sums = linear.plan.outputs as u64 + counts.giant_steps / runs;
+            let rotated = linear.plan.inputs as u64 + counts.rotations_hoisted / runs;
+            2 * (8u64 << params.log_n()) * (rotated + limbs * sums)
+        }
+        StepKind::Square { .. } | StepKind::WindowSum { .. } => 3 * params.ciphertext_bytes(output.level + 1),
+    }
 }
 
 /// Words and number of buffers of one size.

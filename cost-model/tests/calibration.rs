@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use proptest::prelude::*;
 use striae_cost_model::{
-    Calibration, CkksParams, RingType,
+    Calibration, CkksParams, Feature, RingType,
     calibration::{
         CalibrationError, Place, Primitive, Probe, Provenance, Ring, Sample, UNITS, Unit, Units, WordBytes, step_units,
     },
@@ -157,7 +157,6 @@ fn small_programs_find_what_they_read_in_the_cache() {
     assert!(calibration.stays_cached(8 << 20) && !calibration.stays_cached(64 << 20));
     let params: CkksParams = "N=2^13 Q=45,30,30 P=46 scale=2^30".parse().unwrap();
     let (cold, warm) = (calibration.times(&params, 2, true), calibration.times(&params, 2, false));
-    use striae_cost_model::Feature;
     assert!(warm.of(Feature::RotationKey) < cold.of(Feature::RotationKey));
     assert_eq!(warm.of(Feature::Hoist), cold.of(Feature::Hoist));
 }

@@ -165,6 +165,7 @@ impl Place {
     }
 
     /// The same one level lower.
+    #[must_use]
     pub fn lower(self) -> Self {
         Self { ring: Ring { level: self.ring.level.saturating_sub(1), ..self.ring }, ..self }
     }

@@ -80,6 +80,7 @@ pub type Units = [f64; UNITS];
 
 /// Units of every feature at a place, on some threads.
 pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
+    use Unit::{Call, Convert, DiagonalBytes, Dot, Forward, Inverse, Item, Key, KeyBytes, Permute, Point, Spill, Sum};
     let (l, k) = (place.ring.level as f64 + 1.0, place.ring.special as f64);
     let w = l + k;
     let d = (l / k).ceil();
@@ -105,7 +106,6 @@ pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
             all[feature as usize][*unit as usize] += amount;
         }
     };
-    use Unit::*;
     put(Feature::Step, &[(Call, 1.0)]);
     put(Feature::Input, &[(Item, 1.0), (Point, 2.0 * l * sl)]);
     let hoist =

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use striae_cost_model::{LinearPlan, StepKind};
+use striae_cost_model::{LinearPlan, StepKind, ValueId};
 
 use crate::rns::parallel;
 use crate::{HeBackend, HeError};
@@ -78,14 +78,23 @@ impl<B: HeBackend> Circuit<B> {
     fn step(&self, backend: &B, i: usize, values: &[Vec<B::Ciphertext>]) -> Result<Vec<B::Ciphertext>, HeError> {
         match (&self.program.steps[i].kind, &self.steps[i]) {
             (StepKind::Linear(step), EncodedStep::Linear { weights, bias }) => {
-                let operands: Vec<&B::Ciphertext> = step.inputs.iter().flat_map(|v| &values[v.index()]).collect();
-                linear_step(backend, (&step.plan, weights, bias), step.level, &operands)
+                let runs = self.program.runs(i) as usize;
+                let mut results = Vec::with_capacity(runs * bias.len());
+                for run in 0..runs {
+                    let share = |value: &'_ ValueId| {
+                        let ciphertexts = values[value.index()].len() / runs;
+                        &values[value.index()][run * ciphertexts..(run + 1) * ciphertexts]
+                    };
+                    let operands: Vec<&B::Ciphertext> = step.inputs.iter().flat_map(share).collect();
+                    results.extend(linear_step(backend, (&step.plan, weights, bias), step.level, &operands)?);
+                }
+                Ok(results)
             }
             (StepKind::Square { input, .. }, EncodedStep::Square { shift, .. }) => {
                 let operands = &values[input.index()];
                 match shift {
                     Some(shift) => {
-                        let shifted = |k: usize| backend.add_plain(&operands[k], &shift[k]);
+                        let shifted = |k: usize| backend.add_plain(&operands[k], &shift[k % shift.len()]);
                         backend.square_all(&parallel::collect(operands.len(), shifted)?)
                     }
                     None => backend.square_all(operands),
