@@ -124,6 +124,9 @@ fn strides_cost_what_their_phases_cost() {
     assert_eq!((strided.inputs, strided.outputs), (4 * 2, 2));
     assert_eq!((strided.internal, strided.external, strided.swaps), (2 * (9 - 4), 60, 2));
     assert_eq!(strided.multiplications, 4 * 16 * 2 * 9);
+    // Kernels that do not overlap read every phase once: 3 * 49 channels of 32x32.
+    let patches = sci(Shape::map(3, 224, 224), Conv2d { stride: 7, ..Conv2d::dense(64, 7) });
+    assert_eq!(patches, sci(Shape::map(147, 32, 32), Conv2d::dense(64, 1)));
     // A point reads one phase: a point convolution of the smaller map.
     let point = sci(Shape::map(64, 32, 32), Conv2d { stride: 2, ..Conv2d::dense(64, 1) });
     assert_eq!(point, sci(Shape::map(64, 16, 16), Conv2d::dense(64, 1)));

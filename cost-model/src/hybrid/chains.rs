@@ -69,7 +69,7 @@ impl LinearLayer {
 
 impl ConvShape {
     /// Where both keep the maps and the groups, and one of them reads single pixels. A shift may only come first: behind other mixing it
-    /// would widen the groups.
+    /// would widen the groups. Stripes that alternate between channels are a cross to whatever mixes these before.
     fn then(&self, next: &Self) -> Option<Self> {
         let regular = [self, next].iter().all(|c| c.stride == 1 && c.padding == Padding::Same);
         let aligned = match (self.grouping, next.grouping) {
@@ -78,9 +78,15 @@ impl ConvShape {
             _ => false,
         };
         let dense = self.groups == 1 && next.groups == 1;
-        let wide = if self.all_taps.len() > 1 { self } else { next };
         let one_kernel = self.all_taps.len() == 1 || next.all_taps.len() == 1;
-        (regular && one_kernel && (aligned || dense)).then(|| Self { ins: self.ins, outs: next.outs, ..wide.clone() })
+        (regular && one_kernel && (aligned || dense)).then(|| {
+            let (taps, all_taps) = if self.all_taps.len() > 1 {
+                (self.taps.clone(), self.all_taps.clone())
+            } else {
+                (next.all_taps.clone(), next.all_taps.clone())
+            };
+            Self { outs: next.outs, taps, all_taps, ..self.clone() }
+        })
     }
 }
 
@@ -114,5 +120,13 @@ mod tests {
         let [chain] = chains(&network, linear_layers(&network)).try_into().ok().unwrap();
         let same: TypedGraph = "32x8x8: conv(64,k5,cross)".parse().unwrap();
         assert_eq!(chain.whole.kind, LinearLayer::of(&same, NodeId(1)).unwrap().kind);
+        let taps = |notation: &str| {
+            let network: TypedGraph = notation.parse().unwrap();
+            let [chain] = chains(&network, linear_layers(&network)).try_into().ok().unwrap();
+            let Kind::Conv(conv) = chain.whole.kind else { panic!("a convolution") };
+            conv.taps.len()
+        };
+        assert_eq!(taps("32x8x8: conv(16,k5,alternating) conv(64,k1)"), 5);
+        assert_eq!(taps("32x8x8: conv(16,k1) conv(16,k5,alternating) conv(64,k1)"), 9);
     }
 }

@@ -51,7 +51,7 @@ impl ConvShape {
         let taps = conv.taps(0);
         let mut all_taps = taps.clone();
         if conv.kernel.mask == KernelMask::Alternating {
-            all_taps.extend(conv.taps(1));
+            all_taps.extend(conv.taps(1).into_iter().filter(|tap| !taps.contains(tap)));
         }
         Self {
             height,
