@@ -274,7 +274,7 @@ fn the_large_networks_are_of_their_spaces() {
             set("depth", Choice::Int(depth));
             set("bottleneck", Choice::Int(middle));
             set("kernel", Choice::Int(7));
-            set("mask", Choice::Word(mask.into()));
+            set("mask", Choice::Word(mask));
             set("mixing", Choice::Word("shift".into()));
             set("inner", Choice::Flag(false));
             if let Some(width) = width {
