@@ -78,6 +78,9 @@ fn sci_fully_connected() {
     assert_eq!(dense(1000, 2048), (255 + 3, 256, 1, 1));
     // 10 x 64: the 16 padded rows fit one diagonal.
     assert_eq!(dense(10, 64), (6, 1, 1, 1));
+    // A convolution of single pixels.
+    let pixels = sci(Shape::map(2048, 1, 1), Conv2d::dense(1000, 3));
+    assert_eq!((pixels.dense, pixels.moving(), pixels.multiplications), (255 + 3, 0, 256));
     // 4096 x 25088 in four parts of at most 8192 inputs.
     assert_eq!(dense(4096, 25088), (4 * 4095 + 1, 4 * 4096, 4, 1));
 }

@@ -23,6 +23,8 @@
 //!   phases that no tap reads are left out. Phases read under the same taps are packed as channels of one input: all of
 //!   them where kernels do not overlap. Products of all phases are summed before the row rotations; the code sums shares.
 //! - *Maps above 4096 pixels* are cut into strips of rows with a halo; each counts as a map of its own. The code takes a larger N.
+//! - *Maps of one pixel* make a dense convolution a product with a matrix, which is counted as a fully connected layer: the
+//!   convolution would spread over all `h = 4096` positions.
 //! - *Fully connected layers* above 8192 inputs or outputs are cut into parts of 8192; the code takes a larger N for the inputs.
 
 use std::collections::BTreeMap;
@@ -38,6 +40,7 @@ const ROW: usize = 4096;
 pub(super) fn counts(layer: &LinearLayer) -> Result<LinearCounts, HybridError> {
     match &layer.kind {
         Kind::Dense { rows, columns } => Ok(dense(*rows, *columns)),
+        Kind::Conv(conv) if conv.groups == 1 && (conv.height, conv.width) == (1, 1) => Ok(dense(conv.outs, conv.ins)),
         Kind::Conv(conv) => {
             let strips = strips(conv).ok_or_else(|| HybridError::MapTooWide {
                 node: layer.node,
