@@ -26,9 +26,9 @@ pub(super) fn run(args: &CostArgs, slots: usize, arch: &Arch, output: Output) ->
         .map_err(|e| Failure::from(e).named(&arch.label))?;
     let counted = Counted::new(&arch.label, &arch.graph, &program, slots, &options);
     if output.json {
-        output.value(&counted)?
+        output.value(&counted)?;
     } else {
-        counted.print(&program, output)?
+        counted.print(&program, output)?;
     }
     Ok(Exit::Success)
 }
