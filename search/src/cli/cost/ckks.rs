@@ -2,9 +2,10 @@
 
 use clap::Args;
 use serde::Serialize;
+use striae_cost_model::hybrid::Fusion;
 use striae_cost_model::{
-    BatchEstimate, CkksParams, Estimate, Lowerer, OpCounts, Packing, Plan, PlanOptions, RingType, RotationKinds,
-    Security, Strategy, StrategyChoice, max_log_qp,
+    BatchEstimate, CkksParams, Estimate, LowerOptions, Lowerer, OpCounts, Packing, Plan, PlanOptions, RingType,
+    RotationKinds, Security, Strategy, StrategyChoice, max_log_qp,
 };
 use striae_reports::format::{bytes, percent, seconds};
 use striae_reports::table::compare;
@@ -65,9 +66,25 @@ impl PlanArgs {
         Ok(PlanOptions { params, max_log_n, ring, packing, batch, strategy, fuse, ..PlanOptions::default() })
     }
 
-    /// The first option that is not at its default, by its flag: for protocols that have no use for any.
+    /// The lowering they ask for, where no parameters are chosen.
+    pub(super) fn lowering(&self) -> LowerOptions {
+        let Self { packing, batch, strategy, factored, .. } = *self;
+        let default = LowerOptions::default();
+        LowerOptions { fuse: !factored, packing: packing.unwrap_or_default(), batch, strategy, ..default }
+    }
+
+    /// What `--fused` and `--factored` say, which hold for every protocol.
+    pub(super) fn fusion(&self) -> Fusion {
+        match (self.fused, self.factored) {
+            (true, _) => Fusion::Always,
+            (_, true) => Fusion::Never,
+            (false, false) => Fusion::Cheapest,
+        }
+    }
+
+    /// The first other option that is not at its default, by its flag: for protocols that have no use for these.
     pub(super) fn first_given(&self) -> Option<&'static str> {
-        let Self { params, insecure: _, max_log_n, ring, packing, batch, strategy, fused, factored } = self;
+        let Self { params, insecure: _, max_log_n, ring, packing, batch, strategy, fused: _, factored: _ } = self;
         let given = [
             ("--params", params.is_some()),
             ("--max-log-n", *max_log_n != 16),
@@ -75,8 +92,6 @@ impl PlanArgs {
             ("--packing", packing.is_some()),
             ("--batch", *batch != 1),
             ("--strategy", *strategy != StrategyChoice::Cheapest),
-            ("--fused", *fused),
-            ("--factored", *factored),
         ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
