@@ -58,7 +58,9 @@ pub use error::{CostError, ParamsError};
 pub use estimate::{Estimate, MemoryEstimate, StepEstimate, diagonal_memory, estimate, estimate_with};
 pub use key_plan::KeyPlan;
 pub use linear_plan::{LinearPlan, PartialSum, Term};
-pub use lower::{InputPacking, LowerOptions, Lowerer, Recipe, SpaceCost, SpaceEstimator, StrategyChoice};
+pub use lower::{
+    Agenda, InputPacking, LowerOptions, Lowerer, Recipe, SpaceCost, SpaceEstimator, StrategyChoice, Sweep, Visited,
+};
 pub use packing::Packing;
 pub use params::{CkksParams, CkksParamsLiteral, RingType, Security, max_log_qp};
 pub use planner::{MAX_SPECIAL, Plan, PlanOptions, chains};

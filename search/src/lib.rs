@@ -17,6 +17,7 @@ pub mod view;
 mod budget;
 mod event;
 mod history;
+pub mod landscape;
 mod seed;
 mod study;
 mod trial;

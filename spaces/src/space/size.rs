@@ -45,6 +45,11 @@ impl HeSize {
         }
     }
 
+    /// Channels of a bottleneck wider than its stage, and of that stage: no network of the space.
+    pub fn misfit(&self) -> Option<(usize, usize)> {
+        self.misfit
+    }
+
     /// The first bound it breaks.
     pub fn check(&self, bounds: &Bounds) -> Result<(), BoundViolation> {
         if let Some((middle, channels)) = self.misfit {
