@@ -21,6 +21,7 @@
 use serde::Serialize;
 use striae_spaces::{NodeId, Op, TypedGraph};
 
+use super::sums::linear_layers;
 use super::two_party::{Exchange, VALUE_BITS, feeds_activation, relu, truncation};
 use super::{HybridError, LinearCounts, LinearLayer, NetworkLink, Protocol, cheetah, cryptflow2};
 use crate::calibration::{Primitive, Ring};
@@ -92,11 +93,12 @@ impl HybridEstimate {
         let times = Times::of(protocol, calibration);
         let consumers = network.consumers();
         let mut steps = Vec::new();
+        let mut layers = linear_layers(network).into_iter().peekable();
         for id in network.ids() {
-            if let Some(layer) = LinearLayer::of(network, id) {
+            if let Some(layer) = layers.next_if(|layer| layer.node == id) {
                 let mut step = times.step(protocol, &layer)?;
-                if id != network.output() {
-                    let sign_known = feeds_activation(network, &consumers, id);
+                if layer.result != network.output() {
+                    let sign_known = feeds_activation(network, &consumers, layer.result);
                     step.exchange(layer.output.len(), truncation(protocol, sign_known));
                 }
                 steps.push((id, step));

@@ -5,8 +5,10 @@ use striae_spaces::{Conv2d, KernelMask, NodeId, Op, Padding, Shape, TypedGraph};
 /// A linear layer with the shapes around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinearLayer {
-    /// Its node.
+    /// Its node; of several that are summed, the first.
     pub node: NodeId,
+    /// The node whose value it leaves: its own, or the sum.
+    pub(super) result: NodeId,
     /// Shape of its input.
     pub input: Shape,
     /// Shape of its output.
@@ -83,6 +85,6 @@ impl LinearLayer {
             Op::Linear(linear) => Kind::Dense { rows: linear.out_features, columns: input.len() },
             Op::Input | Op::AvgPool(_) | Op::Activation(_) | Op::Add | Op::Flatten | Op::BatchNorm => return None,
         };
-        Some(Self { node, input, output: at.shape, kind })
+        Some(Self { node, result: node, input, output: at.shape, kind })
     }
 }

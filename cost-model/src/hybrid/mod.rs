@@ -40,6 +40,7 @@ mod estimate;
 mod layer;
 mod network;
 mod protocol;
+mod sums;
 mod tiles;
 mod two_party;
 

@@ -5,6 +5,7 @@
 )]
 
 use striae_cost_model::calibration::{CalibrationError, FitError};
+use striae_cost_model::hybrid::HybridError;
 use striae_cost_model::{CostError, ParamsError};
 use striae_he_eval::{CircuitError, HeError, SessionError};
 use striae_reports::ReportError;
@@ -107,6 +108,12 @@ impl From<ParamsError> for Failure {
             _ => "parameters read like `N=2^13 Q=45,30,30 P=46 scale=2^30`: bits of each prime, q0 first",
         };
         Self::bad_input(format!("parameters: {e}"), hint)
+    }
+}
+
+impl From<HybridError> for Failure {
+    fn from(e: HybridError) -> Self {
+        Self::bad_input(e, "give the network smaller images or kernels, or choose another --protocol")
     }
 }
 

@@ -10,7 +10,6 @@ mod bundle;
 mod calibrate;
 mod calibration;
 mod cost;
-mod cost_table;
 mod demo;
 pub(crate) mod exit;
 mod explain;

@@ -1,4 +1,4 @@
-//! `striae cost`: what networks cost under encryption, layer by layer and side by side.
+//! `striae cost` under the ckks protocol: what the planner makes of a network.
 
 use clap::Args;
 use serde::Serialize;
@@ -13,29 +13,15 @@ use striae_search::counterpart::{self, Counterpart};
 use striae_search::view;
 use striae_spaces::TypedGraph;
 
-use super::arch::Arch;
-use super::calibration::{CalibrationArgs, Chosen, Source};
-use super::cost_table::layers;
-use super::exit::Exit;
-use super::explain::Explanation;
-use super::failure::{Failure, Outcome};
-use super::output::Output;
-
-#[derive(Args, Debug)]
-pub(crate) struct CostArgs {
-    /// Network: a name of the zoo, the notation, or a .json or .txt file
-    arch: String,
-    /// Another network to set beside it; `plain` for the same with every StriaBlock a dense k x k convolution
-    #[arg(long, value_name = "ARCH")]
-    against: Vec<String>,
-    /// Show what each layer needs and which single change would save most
-    #[arg(long)]
-    explain: bool,
-    #[command(flatten)]
-    plan: PlanArgs,
-    #[command(flatten)]
-    calibration: CalibrationArgs,
-}
+use super::super::arch::Arch;
+use super::super::calibration::{Chosen, Source};
+use super::super::exit::Exit;
+use super::super::explain::Explanation;
+use super::super::failure::{Failure, Outcome};
+use super::super::output::Output;
+use super::CostArgs;
+use super::against::Other;
+use super::ckks_table::layers;
 
 /// What the planner may choose.
 #[derive(Args, Clone, Debug)]
@@ -74,6 +60,21 @@ impl PlanArgs {
         let Self { max_log_n, ring, packing, strategy, .. } = *self;
         Ok(PlanOptions { params, max_log_n, ring, packing, strategy, fuse, ..PlanOptions::default() })
     }
+
+    /// The first option that is not at its default, by its flag: for protocols that have no use for any.
+    pub(super) fn first_given(&self) -> Option<&'static str> {
+        let Self { params, insecure: _, max_log_n, ring, packing, strategy, fused, factored } = self;
+        let given = [
+            ("--params", params.is_some()),
+            ("--max-log-n", *max_log_n != 16),
+            ("--ring", ring.is_some()),
+            ("--packing", packing.is_some()),
+            ("--strategy", *strategy != StrategyChoice::Cheapest),
+            ("--fused", *fused),
+            ("--factored", *factored),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
 }
 
 fn ring(name: &str) -> Result<RingType, String> {
@@ -109,11 +110,9 @@ struct Costed {
     view: NetworkView,
 }
 
-/// Runs `striae cost`.
-pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
+/// Plans `arch` and the `others`.
+pub(super) fn run(args: &CostArgs, arch: Arch, others: Vec<Other>, output: Output) -> Outcome {
     let options = args.plan.options()?;
-    let arch = Arch::resolve(&args.arch)?;
-    let others: Vec<Other> = args.against.iter().map(|text| Other::resolve(text, &arch)).collect::<Result<_, _>>()?;
     let chosen = args.calibration.load(output)?;
     let mut lowerer = Lowerer::new(&chosen.calibration);
     let network = cost(&mut lowerer, arch, &options)?;
@@ -137,28 +136,6 @@ pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
         print(&network, &comparisons, &chosen, explanation.as_ref(), output)?;
     }
     Ok(Exit::Success)
-}
-
-/// A network to compare with; `blocks` if it is the plain counterpart.
-struct Other {
-    arch: Arch,
-    blocks: Option<Counterpart>,
-}
-
-impl Other {
-    fn resolve(text: &str, of: &Arch) -> Result<Self, Failure> {
-        if text != "plain" {
-            return Ok(Self { arch: Arch::resolve(text)?, blocks: None });
-        }
-        let counterpart = counterpart::plain(&of.graph).map_err(|e| {
-            Failure::bad_input(
-                format!("--against plain: {}: {e}", of.label),
-                "give a StriaNet, or name another network",
-            )
-        })?;
-        let arch = Arch { label: format!("{} plain", of.label), graph: counterpart.graph.clone() };
-        Ok(Self { arch, blocks: Some(counterpart) })
-    }
 }
 
 fn cost(lowerer: &mut Lowerer<'_>, arch: Arch, options: &PlanOptions) -> Result<Costed, Failure> {
