@@ -9,7 +9,7 @@ use striae_cost_model::{
 };
 use striae_spaces::{
     TypedGraph,
-    space::{Bounds, Branch, Genotype, StriaSpace, Trellis, builtin},
+    space::{Bounds, Genotype, StriaSpace, Trellis, builtin},
 };
 
 /// A space with part-filled ciphertexts, whole-map pooling, point kernels and activations inside blocks.
@@ -112,18 +112,8 @@ fn sweep_all(trellis: &Trellis, agenda: &Agenda, calibration: &Calibration) -> V
     let mut visited = Vec::new();
     for start in agenda.starts(trellis) {
         sweep.run(&start, &mut |network| {
-            let mut state = 0;
-            let path: Vec<&Branch> = trellis
-                .columns()
-                .iter()
-                .zip(network.branches)
-                .map(|(column, &branch)| {
-                    let branch = &column.states[state].branches[branch as usize];
-                    state = branch.next as usize;
-                    branch
-                })
-                .collect();
-            visited.push((trellis.genotype(path.into_iter()).unwrap(), network.latency, network.capacity));
+            let genotype = trellis.genotype(trellis.branches(network.branches)).unwrap();
+            visited.push((genotype, network.latency, network.capacity));
         });
     }
     visited

@@ -131,7 +131,7 @@ fn run(cli: Cli) -> Outcome {
     let output = Output { json, quiet };
     match cli.command {
         Command::Demo(args) => demo::run(&args, all, output),
-        Command::Space(args) => space::run(&args, output),
+        Command::Space(args) => space::run(&args, all, output),
         Command::Cost(args) => cost::run(&args, output),
         Command::Calibrate(args) => calibrate::run(&args, output),
         Command::Bench(args) => bench::run(&args, all, output),

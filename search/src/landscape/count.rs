@@ -15,11 +15,10 @@ pub struct BoundCounts {
 }
 
 impl BoundCounts {
-    /// Counts every network of a space: all distinct combinations of choices whose bottlenecks are no wider than their
-    /// stages. The count is exact; it goes through the trellis once, since networks that agree in their maps and in what the
-    /// bounds are about go on alike.
-    pub fn of(trellis: &Trellis) -> Self {
-        let bounds = &trellis.space().literal().bounds;
+    /// Counts every network of a space by which of `bounds` it breaks: all distinct combinations of choices whose
+    /// bottlenecks are no wider than their stages. The count is exact; it goes through the trellis once, since networks that
+    /// agree in their maps and in what the bounds are about go on alike.
+    pub fn of(trellis: &Trellis, bounds: &Bounds) -> Self {
         let mut here: HashMap<(u32, Capped), u128> = HashMap::from([((0, Capped::default()), 1)]);
         for column in trellis.columns() {
             let mut next: HashMap<(u32, Capped), u128> = HashMap::new();

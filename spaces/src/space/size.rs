@@ -32,6 +32,7 @@ impl HeSize {
     }
 
     /// Of a network whose parts have these sizes: `self` the earlier ones, `next` the one behind them.
+    #[inline]
     #[must_use]
     pub fn then(self, next: Self) -> Self {
         Self {
@@ -51,6 +52,7 @@ impl HeSize {
     }
 
     /// The first bound it breaks.
+    #[inline]
     pub fn check(&self, bounds: &Bounds) -> Result<(), BoundViolation> {
         if let Some((middle, channels)) = self.misfit {
             return Err(BoundViolation::Bottleneck { middle, channels });

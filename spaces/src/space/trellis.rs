@@ -123,6 +123,23 @@ impl Trellis {
         })
     }
 
+    /// The genotype with one gene changed, and with it those that depend on it; `None` if that is the same network, or one
+    /// outside the bounds.
+    pub fn switched(&self, genotype: &Genotype, gene: usize, choice: u16) -> Option<Genotype> {
+        let mut other = genotype.clone();
+        other.genes[gene] = choice;
+        self.genotype(self.path(&other)).ok().filter(|other| other != genotype)
+    }
+
+    /// The branches with these indices, one of each column.
+    pub fn branches<'t>(&'t self, indices: &'t [u32]) -> impl Iterator<Item = &'t Branch> {
+        self.columns.iter().zip(indices).scan(0, |state, (column, &index)| {
+            let branch = &column.states[*state].branches[index as usize];
+            *state = branch.next as usize;
+            Some(branch)
+        })
+    }
+
     /// The genotype of a path.
     ///
     /// # Errors

@@ -115,12 +115,17 @@ impl<'s, 'a> Sweep<'s, 'a> {
     fn latency(&mut self) -> Option<f64> {
         let last = self.branches.len() - 1;
         let round = self.estimator.rounds.known(self.rows[last].depths?)?;
+        let head = self.branch(last, self.rows[last].state, self.branches[last]);
         let mut least = f64::INFINITY;
         for i in 0..self.estimator.rounds.of(round).len() {
-            let series = self.estimator.rounds.of(round)[i];
-            self.sum(last, series)?;
-            let strands = self.rows[last].sums[series].strands.iter();
-            least = strands.flat_map(|(_, lanes)| lanes).copied().fold(least, f64::min);
+            let index = self.estimator.rounds.of(round)[i];
+            self.sum(last - 1, index)?;
+            let (series, before) = (self.estimator.rounds.series(index), &self.rows[last - 1]);
+            let level = series.levels - before.depths?.levels(series.fuse);
+            for &(node, lanes) in &before.sums[index].strands {
+                let (_, lanes) = self.estimator.follow(series, (node, level), &head.pieces, lanes)?;
+                least = lanes.into_iter().fold(least, f64::min);
+            }
         }
         Some(least)
     }
