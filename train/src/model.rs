@@ -14,7 +14,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use striae_spaces::{Activation, NodeId, Op, Shape, TypedGraph, WeightStore, param_specs};
 
-use crate::{SeedTree, TrainError, layers::Conv};
+use crate::{
+    SeedTree, TrainError,
+    layers::{Conv, Value},
+};
 
 /// Smallest magnitude of a quadratic activation's `a`.
 pub const MIN_CURVATURE: f32 = 0.02;
@@ -101,14 +104,14 @@ impl Model {
     }
 
     /// A batch as a tensor.
-    pub(crate) fn input(&self, images: Vec<f32>) -> Result<Tensor, TrainError> {
+    pub(crate) fn input(&self, images: Vec<f32>) -> Result<Value, TrainError> {
         let shape = self.graph.input_shape();
         let batch = images.len() / shape.len();
         let dims = match shape {
             Shape::Map { channels, height, width } => vec![batch, channels, height, width],
             Shape::Vector { features } => vec![batch, features],
         };
-        Ok(Tensor::from_vec(images, dims, &Device::Cpu)?)
+        Ok(Value::foreign(Tensor::from_vec(images, dims, &Device::Cpu)?))
     }
 }
 

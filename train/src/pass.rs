@@ -14,7 +14,7 @@ use striae_spaces::{Activation, NodeId, Op};
 
 use crate::{
     Model, TrainError,
-    layers::{ActivationOp, BiasOp, ConvOp, LinearOp, Moments, NormOp, Pool, PoolOp, RangePenalty, add},
+    layers::{ActivationOp, BiasOp, ConvOp, LinearOp, Moments, NormOp, Pool, PoolOp, RangePenalty, Value, add},
 };
 
 /// Share of a batch in the running mean and variance.
@@ -58,25 +58,25 @@ enum Record {
 /// A training pass.
 pub(crate) struct Pass {
     /// Value of every node; none where a batch norm was fused into the activation after it.
-    pub(crate) values: Vec<Option<Tensor>>,
+    pub(crate) values: Vec<Option<Value>>,
     /// Weighted sum of all penalties.
     pub(crate) penalty: f32,
     records: Vec<Record>,
 }
 
 impl Pass {
-    pub(crate) fn logits(&self) -> &Tensor {
+    pub(crate) fn logits(&self) -> &Value {
         self.values.last().and_then(Option::as_ref).expect("the output is never fused away")
     }
 
-    fn value(&self, id: NodeId) -> &Tensor {
+    fn value(&self, id: NodeId) -> &Value {
         self.values[id.index()].as_ref().expect("computed before, and kept where it is read")
     }
 }
 
 impl Model {
     /// Runs the network with the batch's own statistics.
-    pub(crate) fn train_pass(&self, input: &Tensor, penalty: Option<Penalty>) -> Result<Pass, TrainError> {
+    pub(crate) fn train_pass(&self, input: &Value, penalty: Option<Penalty>) -> Result<Pass, TrainError> {
         let values = vec![Some(input.clone())];
         let mut pass = Pass { values, penalty: 0.0, records: vec![Record::Input] };
         for id in self.graph().ids().skip(1) {
@@ -104,13 +104,13 @@ impl Model {
     }
 
     /// Runs the network with the running statistics; returns the values of the output and of all inputs of activations.
-    pub(crate) fn eval_pass(&self, input: &Tensor) -> Result<Vec<Option<Tensor>>, TrainError> {
+    pub(crate) fn eval_pass(&self, input: &Value) -> Result<Vec<Option<Value>>, TrainError> {
         let mut values = vec![Some(input.clone())];
         for id in self.graph().ids().skip(1) {
             let node = self.graph().node(id);
             let value = if node.op == Op::BatchNorm {
                 let x = values[node.inputs[0].index()].as_ref().expect("computed before");
-                x.apply_op2_no_bwd(&self.running_curve(id)?, &ActivationOp { relu: false })?
+                Value::new(x.apply_op2_no_bwd(&self.running_curve(id)?, &ActivationOp { relu: false })?)
             } else {
                 self.layer(id, &values)?.0
             };
@@ -130,7 +130,7 @@ impl Model {
     pub(crate) fn gradients(
         &self,
         pass: &Pass,
-        logits: Tensor,
+        logits: Value,
         penalty: Option<Penalty>,
     ) -> Result<Gradients, TrainError> {
         let mut walk = Reverse { grads: vec![None; pass.values.len()], params: Gradients::new() };
@@ -141,7 +141,7 @@ impl Model {
             let node = self.graph().node(id);
             if let (Some(Penalty { limit, weight }), Op::Activation(Activation::Quadratic)) = (penalty, &node.op) {
                 let slope = RangePenalty { limit }.slope(pass.value(node.inputs[0]), weight)?;
-                walk.add(node.inputs[0], slope)?;
+                walk.add(node.inputs[0], Value::new(slope))?;
             }
         }
         Ok(walk.params)
@@ -184,54 +184,49 @@ impl Model {
     }
 
     /// Batch norm `of` with the batch's statistics, followed by `activation`.
-    fn norm(
-        &self,
-        pass: &Pass,
-        of: NodeId,
-        activation: Option<NodeId>,
-    ) -> Result<(Option<Tensor>, Record), TrainError> {
+    fn norm(&self, pass: &Pass, of: NodeId, activation: Option<NodeId>) -> Result<(Option<Value>, Record), TrainError> {
         let x = pass.value(self.graph().node(of).inputs[0]);
         let norm = Tensor::stack(&[self.param(of, "gamma"), self.param(of, "beta")], 0)?;
         let curve = self.curve(activation, norm.dim(1)?)?;
         let op = NormOp { relu: self.is_relu(activation), moments: Arc::new(OnceLock::new()) };
         let y = x.apply_op3_no_bwd(&norm, &curve, &op)?;
-        Ok((Some(y), Record::Norm { op, of, norm, curve }))
+        Ok((Some(Value::new(y)), Record::Norm { op, of, norm, curve }))
     }
 
     /// The value of a node that is no batch norm.
-    fn layer(&self, id: NodeId, values: &[Option<Tensor>]) -> Result<(Tensor, Record), TrainError> {
+    fn layer(&self, id: NodeId, values: &[Option<Value>]) -> Result<(Value, Record), TrainError> {
         let node = self.graph().node(id);
         let x = |i: usize| values[node.inputs[i].index()].as_ref().expect("computed before");
         let need_input = node.inputs.iter().any(|i| i.index() != 0);
         Ok(match &node.op {
             Op::Conv2d(conv) => {
                 let op = ConvOp { conv: self.conv(id), output: node.shape.spatial(), need_input };
-                let y = x(0).apply_op2_no_bwd(self.param(id, "weight"), &op)?;
+                let y = Value::new(x(0).apply_op2_no_bwd(self.param(id, "weight"), &op)?);
                 (self.biased(y, id, conv.bias)?, Record::Conv(op))
             }
             Op::Linear(linear) => {
                 let op = LinearOp { need_input };
-                let y = x(0).apply_op2_no_bwd(self.param(id, "weight"), &op)?;
+                let y = Value::new(x(0).apply_op2_no_bwd(self.param(id, "weight"), &op)?);
                 (self.biased(y, id, linear.bias)?, Record::Linear(op))
             }
             Op::AvgPool(pool) => {
                 let (input, output) = (self.graph().shape(node.inputs[0]).spatial(), node.shape.spatial());
                 let op = PoolOp(Pool { size: pool.size, stride: pool.stride, input, output });
-                (x(0).apply_op1_no_bwd(&op)?, Record::Pool(op))
+                (Value::new(x(0).apply_op1_no_bwd(&op)?), Record::Pool(op))
             }
             Op::Activation(_) => {
                 let curve = self.curve(Some(id), node.shape.channels())?;
                 let op = ActivationOp { relu: self.is_relu(Some(id)) };
-                (x(0).apply_op2_no_bwd(&curve, &op)?, Record::Activation { op, curve })
+                (Value::new(x(0).apply_op2_no_bwd(&curve, &op)?), Record::Activation { op, curve })
             }
-            Op::Add => (add(x(0), x(1))?, Record::Add),
-            Op::Flatten => (x(0).flatten_from(1)?, Record::Flatten),
+            Op::Add => (Value::new(add(x(0), x(1))?), Record::Add),
+            Op::Flatten => (x(0).view(|x| x.flatten_from(1))?, Record::Flatten),
             Op::Input | Op::BatchNorm => unreachable!("the callers compute these"),
         })
     }
 
-    fn biased(&self, y: Tensor, id: NodeId, bias: bool) -> Result<Tensor, TrainError> {
-        if bias { Ok(y.apply_op2_no_bwd(self.param(id, "bias"), &BiasOp)?) } else { Ok(y) }
+    fn biased(&self, y: Value, id: NodeId, bias: bool) -> Result<Value, TrainError> {
+        if bias { Ok(Value::new(y.apply_op2_no_bwd(self.param(id, "bias"), &BiasOp)?)) } else { Ok(y) }
     }
 
     /// Batch norm with the running statistics as `[0, k, d]`.
@@ -252,14 +247,14 @@ impl Model {
 /// The reverse walk.
 struct Reverse {
     /// Gradient of each node's value, as far as its readers were visited.
-    grads: Vec<Option<Tensor>>,
+    grads: Vec<Option<Value>>,
     params: Gradients,
 }
 
 impl Reverse {
-    fn add(&mut self, id: NodeId, grad: Tensor) -> Result<(), TrainError> {
+    fn add(&mut self, id: NodeId, grad: Value) -> Result<(), TrainError> {
         let sum = match self.grads[id.index()].take() {
-            Some(sum) => add(&sum, &grad)?,
+            Some(sum) => Value::new(add(&sum, &grad)?),
             None => grad,
         };
         self.grads[id.index()] = Some(sum);
@@ -295,24 +290,24 @@ impl Reverse {
         }
         let (dx, dw) = op.bwd(pass.value(input), model.param(id, "weight"), y, grad)?;
         self.params.extend(dw.map(|d| (format!("{id}.weight"), d)));
-        dx.map_or(Ok(()), |dx| self.add(input, dx))
+        dx.map_or(Ok(()), |dx| self.add(input, Value::new(dx)))
     }
 
-    fn node(&mut self, model: &Model, pass: &Pass, id: NodeId, grad: Tensor) -> Result<(), TrainError> {
+    fn node(&mut self, model: &Model, pass: &Pass, id: NodeId, grad: Value) -> Result<(), TrainError> {
         let inputs = &model.graph().node(id).inputs;
         let x = || pass.value(inputs[0]);
         match &pass.records[id.index()] {
             Record::Conv(op) => self.weighted(model, pass, id, op, &grad),
             Record::Linear(op) => self.weighted(model, pass, id, op, &grad),
             Record::Pool(op) => match op.bwd(x(), pass.value(id), &grad)? {
-                Some(dx) => self.add(inputs[0], dx),
+                Some(dx) => self.add(inputs[0], Value::new(dx)),
                 None => Ok(()),
             },
             Record::Add => {
                 self.add(inputs[0], grad.clone())?;
                 self.add(inputs[1], grad)
             }
-            Record::Flatten => self.add(inputs[0], grad.reshape(x().shape())?),
+            Record::Flatten => self.add(inputs[0], grad.view(|g| g.reshape(x().shape()))?),
             Record::Norm { op, of, norm, curve } => {
                 let input = model.graph().node(*of).inputs[0];
                 let (dx, d_norm, d_curve) = op.bwd(pass.value(input), norm, curve, pass.value(id), &grad)?;
@@ -320,14 +315,14 @@ impl Reverse {
                 if model.graph().node(id).op == Op::Activation(Activation::Quadratic) {
                     self.stacked(id, &["a", "b", "c"], d_curve)?;
                 }
-                dx.map_or(Ok(()), |dx| self.add(input, dx))
+                dx.map_or(Ok(()), |dx| self.add(input, Value::new(dx)))
             }
             Record::Activation { op, curve } => {
                 let (dx, d_curve) = op.bwd(x(), curve, pass.value(id), &grad)?;
                 if !op.relu {
                     self.stacked(id, &["a", "b", "c"], d_curve)?;
                 }
-                dx.map_or(Ok(()), |dx| self.add(inputs[0], dx))
+                dx.map_or(Ok(()), |dx| self.add(inputs[0], Value::new(dx)))
             }
             Record::Fused | Record::Input => Ok(()),
         }

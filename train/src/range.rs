@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use striae_spaces::{NodeId, Op, TypedGraph, WeightStore};
 
-use crate::{Dataset, Model, TrainError, evaluate::check_shapes};
+use crate::{Dataset, Model, TrainError, evaluate::check_shapes, layers::with};
 
 /// Images per pass.
 const BATCH: usize = 128;
@@ -36,7 +36,7 @@ pub fn ranges(graph: &TypedGraph, weights: &WeightStore, data: &Dataset) -> Resu
         let values = model.eval_pass(&model.input(data.images(start..end))?)?;
         for (id, record) in activations.iter().zip(&mut records) {
             let input = values[graph.node(*id).inputs[0].index()].as_ref().expect("inputs of activations are kept");
-            record.add(&input.flatten_all()?.to_vec1()?);
+            with(input, |values| record.add(values))?;
         }
     }
     Ok(activations.into_iter().zip(records).map(|(node, record)| record.finish(node)).collect())

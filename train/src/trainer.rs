@@ -13,7 +13,7 @@ use striae_spaces::{TypedGraph, WeightStore};
 use crate::{
     ActivationRange, Augment, Dataset, Model, SeedTree, Splits, TrainError, augment, checkpoint,
     evaluate::{argmax, check_shapes, evaluate_model},
-    layers::CrossEntropy,
+    layers::{CrossEntropy, release},
     optim::{Sgd, SgdConfig},
     pass::{Pass, Penalty},
     range::ranges,
@@ -190,6 +190,7 @@ pub fn train(
     }
     let weights = state.model.weights()?;
     let ranges = ranges(graph, &weights, &splits.train.take(RANGE_IMAGES))?;
+    release();
     Ok(Trained { weights, history: state.history, ranges, stopped })
 }
 

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use striae_spaces::{Conv2d, Shape, Tap};
 
 use super::{
+    buffers,
     flat::{Axis, Flat},
     kernel::{Correlate, GradTask, LANES, MAX_DESTS, MAX_OUTS, MAX_SOURCES, Sweep, Task, blocks},
 };
@@ -172,7 +173,7 @@ impl Conv {
     pub fn forward(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
         let batch = x.len() / self.input_len();
         let packed = pack(&self.forward, weight);
-        let mut y = vec![0.0; batch * self.output_len()];
+        let mut y = buffers::take(batch * self.output_len());
         let chunks =
             x.par_chunks(self.images * self.input_len()).zip(y.par_chunks_mut(self.images * self.output_len()));
         chunks.for_each(|(x, y)| {
@@ -181,7 +182,7 @@ impl Conv {
             }
             SCRATCH.with_borrow_mut(|[src, dst, _]| {
                 let len = self.insert_inputs(x, src);
-                dst.resize((self.outputs * self.plane).max(dst.len()), 0.0);
+                grow(dst, self.outputs * self.plane);
                 self.sweep(&self.forward, &packed, src, dst, len);
                 for (i, image) in y.chunks_exact_mut(self.output_len()).enumerate() {
                     let pixels = image.len() / self.outputs;
@@ -198,7 +199,7 @@ impl Conv {
     pub fn backward(&self, x: &[f32], weight: &[f32], grad: &[f32], need_input: bool) -> ConvGrads {
         let (xs, gs) = (self.images * self.input_len(), self.images * self.output_len());
         let partials: Vec<Vec<f32>>;
-        let mut input = need_input.then(|| vec![0.0; x.len()]);
+        let mut input = need_input.then(|| buffers::take(x.len()));
         if let Some(dx) = &mut input {
             let packed = pack(&self.input_grad, weight);
             let chunks = x.par_chunks(xs).zip(grad.par_chunks(gs)).zip(dx.par_chunks_mut(xs));
@@ -228,8 +229,11 @@ impl Conv {
             self.correlate(src, grads, &mut dw, len);
             let Some((dx, packed)) = input else { return };
             let phases = self.flat.phases.len();
-            dst.resize((self.channels * phases * self.plane).max(dst.len()), 0.0);
+            grow(dst, self.channels * phases * self.plane);
             self.sweep(&self.input_grad, packed, grads, dst, len);
+            if !self.flat.covers_input() {
+                dx.fill(0.0);
+            }
             for (i, image) in dx.chunks_exact_mut(self.input_len()).enumerate() {
                 let pixels = image.len() / self.channels;
                 for (c, map) in image.chunks_exact_mut(pixels).enumerate() {
@@ -253,29 +257,39 @@ impl Conv {
 
     /// Lays a chunk's images out as flat planes; returns how many values of each plane count.
     fn insert_inputs(&self, x: &[f32], buffer: &mut Vec<f32>) -> usize {
-        let phases = self.flat.phases.len();
-        zeroed(buffer, self.channels * phases * self.plane + self.margin + LANES);
+        let (phases, len) = (self.flat.phases.len(), self.flat.len());
+        let planes = self.channels * phases * self.plane;
+        grow(buffer, planes + self.margin + LANES);
         for (i, image) in x.chunks_exact(self.input_len()).enumerate() {
             let pixels = image.len() / self.channels;
             for (c, map) in image.chunks_exact(pixels).enumerate() {
                 for (p, &phase) in self.flat.phases.iter().enumerate() {
-                    let start = (c * phases + p) * self.plane + i * self.flat.len();
+                    let start = (c * phases + p) * self.plane + i * len;
                     self.flat.insert_input(phase, map, &mut buffer[start..]);
                 }
             }
         }
-        (x.len() / self.input_len() * self.flat.len()).next_multiple_of(LANES)
+        let used = x.len() / self.input_len() * len;
+        // Sums run over whole vectors, and old numbers there may be infinite.
+        buffer[..planes].chunks_exact_mut(self.plane).for_each(|plane| plane[used..].fill(0.0));
+        buffer[planes..planes + self.margin + LANES].fill(0.0);
+        used.next_multiple_of(LANES)
     }
 
     fn insert_grads(&self, grad: &[f32], buffer: &mut Vec<f32>) {
-        zeroed(buffer, self.margin + self.outputs * self.plane + LANES);
+        let (len, planes) = (self.flat.len(), self.outputs * self.plane);
+        grow(buffer, self.margin + planes + LANES);
+        buffer[..self.margin].fill(0.0);
+        let (inner, rest) = buffer[self.margin..].split_at_mut(planes);
         for (i, image) in grad.chunks_exact(self.output_len()).enumerate() {
             let pixels = image.len() / self.outputs;
-            for (o, map) in image.chunks_exact(pixels).enumerate() {
-                let start = self.margin + o * self.plane + i * self.flat.len();
-                self.flat.insert_output(map, &mut buffer[start..]);
+            for (map, plane) in image.chunks_exact(pixels).zip(inner.chunks_exact_mut(self.plane)) {
+                self.flat.insert_output(map, &mut plane[i * len..]);
             }
         }
+        let used = grad.len() / self.output_len() * len;
+        inner.chunks_exact_mut(self.plane).for_each(|plane| plane[used..].fill(0.0));
+        rest[..LANES].fill(0.0);
     }
 }
 
@@ -284,9 +298,10 @@ thread_local! {
     static SCRATCH: RefCell<[Vec<f32>; 3]> = const { RefCell::new([const { Vec::new() }; 3]) };
 }
 
-fn zeroed(buffer: &mut Vec<f32>, len: usize) {
-    buffer.clear();
-    buffer.resize(len, 0.0);
+fn grow(buffer: &mut Vec<f32>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
 }
 
 fn pack(tasks: &[Task], weight: &[f32]) -> Vec<f32> {

@@ -7,6 +7,8 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::buffers;
+
 /// Images per partial sum and per job.
 pub(super) const IMAGES: usize = 4;
 /// Independent partial sums of a loop, one per vector lane.
@@ -73,7 +75,7 @@ pub(crate) struct CurveSums {
 
 /// Applies a curve per channel.
 pub(crate) fn forward(x: &[f32], dims: Dims, curves: &[Curve], relu: bool) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
+    let mut y = buffers::take(x.len());
     let job = IMAGES * dims.image();
     let jobs = x.par_chunks(job).zip(y.par_chunks_mut(job));
     jobs.for_each(|(x, y)| Arch::new().dispatch(Forward { x, y, dims, curves, relu }));
@@ -193,7 +195,7 @@ pub(crate) fn backward(
     relu: bool,
     corrections: &[[f32; 3]],
 ) -> Vec<f32> {
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = buffers::take(x.len());
     let job = IMAGES * dims.image();
     let jobs = x.par_chunks(job).zip(grad.par_chunks(job)).zip(dx.par_chunks_mut(job));
     jobs.for_each(|((x, grad), dx)| Arch::new().dispatch(Backward { x, grad, dx, dims, curves, relu, corrections }));

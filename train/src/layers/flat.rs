@@ -72,6 +72,11 @@ impl Flat {
         self.rows.size * self.cols.size
     }
 
+    /// Whether every input pixel lies in some phase.
+    pub(super) fn covers_input(&self) -> bool {
+        self.phases.len() == self.rows.stride * self.cols.stride
+    }
+
     /// Index of the phase a tap reads, and its shift.
     pub(super) fn tap(&self, (dy, dx): Tap) -> (usize, usize) {
         let ((py, sy), (px, sx)) = (self.rows.place(dy), self.cols.place(dx));
@@ -79,23 +84,28 @@ impl Flat {
         (phase, sy * self.cols.size + sx)
     }
 
-    /// Writes one image's pixels into one phase of a zeroed plane.
+    /// Writes one image's pixels into one phase of a plane, and zeros around them.
     pub(super) fn insert_input(&self, phase: (usize, usize), image: &[f32], plane: &mut [f32]) {
         let (row, y, height) = self.rows.span(phase.0);
         let (col, x, width) = self.cols.span(phase.1);
-        let stride = self.cols.stride;
+        let (size, stride) = (self.cols.size, self.cols.stride);
         if width == 0 {
-            return;
+            return plane[..self.len()].fill(0.0);
         }
+        plane[..row * size].fill(0.0);
         for i in 0..height {
             let source = &image[(y + i * self.rows.stride) * self.cols.input..][..self.cols.input];
-            let target = &mut plane[(row + i) * self.cols.size + col..][..width];
+            let target = &mut plane[(row + i) * size..][..size];
+            target[..col].fill(0.0);
+            let (target, rest) = target[col..].split_at_mut(width);
             if stride == 1 {
-                target.copy_from_slice(&source[x..x + width]);
+                copy(&source[x..x + width], target);
             } else {
                 target.iter_mut().zip(source[x..].iter().step_by(stride)).for_each(|(t, s)| *t = *s);
             }
+            rest.fill(0.0);
         }
+        plane[(row + height) * size..self.len()].fill(0.0);
     }
 
     /// The reverse of [`Self::insert_input`].
@@ -110,26 +120,37 @@ impl Flat {
             let target = &mut image[(y + i * self.rows.stride) * self.cols.input..][..self.cols.input];
             let source = &plane[(row + i) * self.cols.size + col..][..width];
             if stride == 1 {
-                target[x..x + width].copy_from_slice(source);
+                copy(source, &mut target[x..x + width]);
             } else {
                 target[x..].iter_mut().step_by(stride).zip(source).for_each(|(t, s)| *t = *s);
             }
         }
     }
 
-    /// Writes one image's output pixels into a zeroed plane.
+    /// Writes one image's output pixels into a plane, and zeros around them.
     pub(super) fn insert_output(&self, image: &[f32], plane: &mut [f32]) {
-        let width = self.cols.output;
-        for (source, target) in image.chunks_exact(width).zip(plane.chunks_mut(self.cols.size)) {
-            target[..width].copy_from_slice(source);
+        let (width, size) = (self.cols.output, self.cols.size);
+        for (source, target) in image.chunks_exact(width).zip(plane.chunks_mut(size)) {
+            let (target, rest) = target.split_at_mut(width);
+            copy(source, target);
+            rest.fill(0.0);
         }
+        plane[image.len() / width * size..self.len()].fill(0.0);
     }
 
     /// Reads one image's output pixels out of a plane.
     pub(super) fn extract_output(&self, plane: &[f32], image: &mut [f32]) {
         let width = self.cols.output;
         for (target, source) in image.chunks_exact_mut(width).zip(plane.chunks(self.cols.size)) {
-            target.copy_from_slice(&source[..width]);
+            copy(&source[..width], target);
         }
     }
+}
+
+/// Copies a short row; a call of `memcpy` would cost more than the copy.
+#[inline]
+fn copy(source: &[f32], target: &mut [f32]) {
+    let ((sources, source), (targets, target)) = (source.as_chunks::<8>(), target.as_chunks_mut::<8>());
+    targets.iter_mut().zip(sources).for_each(|(t, s)| *t = *s);
+    target.iter_mut().zip(source).for_each(|(t, s)| *t = *s);
 }

@@ -4,6 +4,8 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::buffers;
+
 const LANES: usize = 16;
 /// Images that share one pass over the weights.
 const IMAGES: usize = 4;
@@ -11,7 +13,7 @@ const IMAGES: usize = 4;
 /// `y[i][o] = sum over f of x[i][f] weight[o][f]`.
 pub(crate) fn forward(x: &[f32], weight: &[f32], features: usize) -> Vec<f32> {
     let (batch, outputs) = (x.len() / features, weight.len() / features);
-    let mut y = vec![0.0; batch * outputs];
+    let mut y = buffers::take(batch * outputs);
     let jobs = y.par_chunks_mut(IMAGES * outputs).zip(x.par_chunks(IMAGES * features));
     jobs.for_each(|(y, x)| Arch::new().dispatch(Products { y, x, weight, features }));
     y
@@ -20,7 +22,7 @@ pub(crate) fn forward(x: &[f32], weight: &[f32], features: usize) -> Vec<f32> {
 /// `dx[i] = sum over o of grad[i][o] weight[o]`.
 pub(crate) fn input_grad(grad: &[f32], weight: &[f32], features: usize) -> Vec<f32> {
     let outputs = weight.len() / features;
-    let mut dx = vec![0.0; grad.len() / outputs * features];
+    let mut dx = buffers::take(grad.len() / outputs * features);
     let jobs = dx.par_chunks_mut(IMAGES * features).zip(grad.par_chunks(IMAGES * outputs));
     jobs.for_each(|(dx, grad)| {
         Arch::new().dispatch(Combine { sums: dx, width: features, rows: weight, factors: grad, strides: (1, outputs) });
@@ -60,7 +62,7 @@ impl WithSimd for Products<'_> {
     }
 }
 
-/// `sums[i] += factors[r * strides.0 + i * strides.1] rows[r]` for all `i` and `r`.
+/// `sums[i] = sum over r of factors[r * strides.0 + i * strides.1] rows[r]` for all `i`.
 struct Combine<'a> {
     sums: &'a mut [f32],
     width: usize,
@@ -74,6 +76,7 @@ impl WithSimd for Combine<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
+        self.sums.fill(0.0);
         for (r, row) in self.rows.chunks_exact(self.width).enumerate() {
             for (i, sums) in self.sums.chunks_exact_mut(self.width).enumerate() {
                 let factor = self.factors[r * self.strides.0 + i * self.strides.1];

@@ -3,7 +3,10 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::ops::{from_vec, with};
+use super::{
+    Value, buffers,
+    ops::{from_vec, with},
+};
 
 /// Mean softmax cross entropy with label smoothing: the target of a class is `smoothing / classes`, plus `1 - smoothing`
 /// for the label.
@@ -14,7 +17,7 @@ pub(crate) struct CrossEntropy<'a> {
 
 impl CrossEntropy<'_> {
     /// The loss and the gradient of the logits.
-    pub(crate) fn value_and_grad(&self, logits: &Tensor) -> Result<(f32, Tensor)> {
+    pub(crate) fn value_and_grad(&self, logits: &Tensor) -> Result<(f32, Value)> {
         let n = self.labels.len();
         let (total, grad) = with(logits, |values| {
             let rows = values.chunks_exact(values.len() / n).zip(self.labels);
@@ -22,7 +25,7 @@ impl CrossEntropy<'_> {
             let grad: Vec<f32> = grads.into_iter().flatten().map(|g| g / n as f32).collect();
             (losses.iter().sum::<f64>(), grad)
         })?;
-        Ok(((total / n as f64) as f32, from_vec(grad, logits)?))
+        Ok(((total / n as f64) as f32, Value::foreign(from_vec(grad, logits)?)))
     }
 
     /// Loss of one row of logits, and its gradient.
@@ -60,6 +63,13 @@ impl RangePenalty {
     pub(crate) fn slope(self, x: &Tensor, weight: f32) -> Result<Tensor> {
         let scale = 2.0 * weight / x.elem_count() as f32;
         let slope = |v: &f32| scale * (v.abs() - self.limit).max(0.0).copysign(*v);
-        from_vec(with(x, |x| x.par_iter().with_min_len(JOB).map(slope).collect())?, x)
+        let slopes = |x: &[f32]| {
+            let mut y = buffers::take(x.len());
+            y.par_chunks_mut(JOB).zip(x.par_chunks(JOB)).for_each(|(y, x)| {
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = slope(x));
+            });
+            y
+        };
+        from_vec(with(x, slopes)?, x)
     }
 }

@@ -3,6 +3,7 @@
 //! Values are f32, batch first, then channel, row, column. Every kernel splits its work independently of the number of
 //! threads and adds partial sums in a fixed order.
 
+mod buffers;
 mod conv;
 mod elementwise;
 mod flat;
@@ -18,7 +19,8 @@ mod tests;
 
 pub use conv::{Conv, ConvGrads};
 
+pub(crate) use buffers::{Value, release};
 pub(crate) use loss::{CrossEntropy, RangePenalty};
 pub(crate) use norm::Moments;
-pub(crate) use ops::{ActivationOp, BiasOp, ConvOp, LinearOp, NormOp, PoolOp, add};
+pub(crate) use ops::{ActivationOp, BiasOp, ConvOp, LinearOp, NormOp, PoolOp, add, with};
 pub(crate) use pool::Pool;

@@ -7,6 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Error, La
 use rayon::prelude::*;
 
 use super::{
+    buffers,
     conv::Conv,
     elementwise::{self, Curve, Dims},
     linear,
@@ -23,7 +24,7 @@ pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
 }
 
 /// Calls `f` with the values of a tensor.
-pub(super) fn with<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
+pub(crate) fn with<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
@@ -45,7 +46,7 @@ fn dims(shape: &[usize]) -> Dims {
 pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     const JOB: usize = 1 << 14;
     let sum = |a: &[f32], b: &[f32]| {
-        let mut y = vec![0.0; a.len()];
+        let mut y = buffers::take(a.len());
         let jobs = y.par_chunks_mut(JOB).zip(a.par_chunks(JOB)).zip(b.par_chunks(JOB));
         jobs.for_each(|((y, a), b)| {
             for ((y, a), b) in y.iter_mut().zip(a).zip(b) {

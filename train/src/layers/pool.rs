@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::buffers;
+
 /// Maps per job.
 const MAPS: usize = 32;
 
@@ -24,7 +26,7 @@ impl Pool {
     /// Averages every map.
     pub(crate) fn forward(self, x: &[f32]) -> Vec<f32> {
         let (from, to) = self.pixels();
-        let mut y = vec![0.0; x.len() / from * to];
+        let mut y = buffers::take(x.len() / from * to);
         let factor = 1.0 / (self.size * self.size) as f32;
         y.par_chunks_mut(MAPS * to).zip(x.par_chunks(MAPS * from)).for_each(|(y, x)| {
             for (y, x) in y.chunks_exact_mut(to).zip(x.chunks_exact(from)) {
@@ -40,9 +42,10 @@ impl Pool {
     /// Spreads the gradient of every output pixel over its window.
     pub(crate) fn backward(self, grad: &[f32]) -> Vec<f32> {
         let (from, to) = self.pixels();
-        let mut dx = vec![0.0; grad.len() / to * from];
+        let mut dx = buffers::take(grad.len() / to * from);
         let factor = 1.0 / (self.size * self.size) as f32;
         dx.par_chunks_mut(MAPS * from).zip(grad.par_chunks(MAPS * to)).for_each(|(dx, grad)| {
+            dx.fill(0.0);
             for (dx, grad) in dx.chunks_exact_mut(from).zip(grad.chunks_exact(to)) {
                 self.windows(|out, start| {
                     for i in 0..self.size {
