@@ -50,6 +50,7 @@ pub mod packing;
 mod params;
 mod planner;
 mod program;
+mod security;
 mod units;
 
 pub use calibration::Calibration;
@@ -63,6 +64,7 @@ pub use lower::{
 };
 pub use packing::Packing;
 pub use params::{CkksParams, CkksParamsLiteral, RingType, Security, max_log_qp};
-pub use planner::{MAX_SPECIAL, Plan, PlanOptions, chains};
+pub use planner::{MAX_LOG_N, MAX_SPECIAL, Plan, PlanOptions, chains, max_levels};
 pub use program::{HeProgram, LinearStep, Source, SourceOp, Step, StepKind, Strategy, Value, ValueId};
+pub use security::{SecurityLevel, guideline_log_qp};
 pub use units::{Bytes, BytesError, Seconds};

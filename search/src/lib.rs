@@ -1,5 +1,6 @@
 //! Search, evaluation and the striae command line.
 
+pub mod advice;
 pub mod assess;
 pub mod bundle;
 pub mod candidate;

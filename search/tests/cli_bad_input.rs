@@ -352,3 +352,16 @@ fn spaces_that_cannot_be_gone_through() {
     refused(at, &["space", "show", &file], &["odd.toml", "line 2"]);
     refused(at, &["space", "enumerate", "gone.toml"], &["gone.toml"]);
 }
+
+#[test]
+fn parameters_that_cannot_be_advised() {
+    let dir = folder();
+    let at = dir.path();
+    refused(at, &["advise", "lenet-liek"], &["unknown network `lenet-liek`", "lenet-like"]);
+    refused(at, &["advise", SMALL, "--security", "100"], &["--security", "128, 192 or 256"]);
+    refused(at, &["advise", SMALL, "--min-precision", "60"], &["--min-precision", "20..=36"]);
+    refused(at, &["advise", "1x28x28: conv(4,k3"], &["notation"]);
+    let deep = format!("1x8x8: {}flatten linear(4)", "conv(2,k3) quad ".repeat(40));
+    refused(at, &["advise", &deep], &["needs 81 levels", "more than the", "N = 2^16", "no bootstrapping"]);
+    refused(at, &["advise", SMALL, "--security", "256", "--max-log-n", "12"], &["256-bit", "N = 2^13 would hold it"]);
+}

@@ -1,4 +1,4 @@
-//! `striae space show` and `striae space enumerate`, through the binary.
+//! `striae space show`, `striae space enumerate` and `striae advise`, through the binary.
 
 use std::fs;
 use std::path::Path;
@@ -91,8 +91,8 @@ fn a_space_is_shown_with_its_analysis() {
     let factors = analysis["sensitivity"].as_array().unwrap();
     let factor = |name: &str| factors.iter().find(|f| f["factor"] == name).unwrap();
     // More of a bounded factor costs more, beyond its error.
-    for name in ["taps", "width", "depth", "levels"] {
-        let Some(elasticity) = factor(name)["elasticity"].as_object() else { continue };
+    for name in ["taps", "stem width", "depth", "levels"] {
+        let elasticity = &factor(name)["elasticity"];
         let (mean, error) = (elasticity["mean"].as_f64().unwrap(), elasticity["error"].as_f64().unwrap());
         assert!(mean > 2.0 * error, "{name}: {mean} ± {error}");
     }
@@ -104,4 +104,31 @@ fn a_space_is_shown_with_its_analysis() {
         text.contains("160\u{202f}688 of them within the bounds") && text.contains("max_external_rotations"),
         "{text}"
     );
+}
+
+#[test]
+fn advice_names_ring_and_chain_for_each_security() {
+    let folder = tempfile::tempdir().unwrap();
+    let advice = json(&striae(folder.path(), &["advise", "strianet-mnist", "--json"]));
+    let plans = advice["by_security"].as_array().unwrap();
+    assert_eq!(plans.iter().map(|p| p["security"].as_u64().unwrap()).collect::<Vec<_>>(), [128, 192, 256]);
+    for plan in plans {
+        assert!(plan["log_qp"].as_u64() <= plan["log_qp_allowed"].as_u64(), "{plan}");
+    }
+    assert_eq!(
+        advice["plan"],
+        advice["plan"]
+            .as_object()
+            .map(|plan| {
+                let mut first = plans[0].as_object().unwrap().clone();
+                first.remove("security");
+                assert_eq!(first.len(), plan.len());
+                Value::Object(first)
+            })
+            .unwrap()
+    );
+    let changes = advice["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 3);
+    let text = String::from_utf8(striae(folder.path(), &["advise", "strianet-mnist", "--security", "192"])).unwrap();
+    assert!(text.contains("192 bits") && text.contains("without the activation"), "{text}");
 }

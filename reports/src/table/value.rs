@@ -13,7 +13,7 @@ pub struct Value {
 
 impl Value {
     /// A cell whose number people read in another form.
-    pub fn new(text: impl Into<String>, raw: impl ToString) -> Self {
+    pub fn new(text: impl Into<String>, raw: &impl ToString) -> Self {
         Self { text: text.into(), raw: Some(raw.to_string()) }
     }
 }

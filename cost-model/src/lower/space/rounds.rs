@@ -36,7 +36,8 @@ pub(super) struct Series {
 pub(super) struct Rounds {
     series: Vec<Series>,
     ids: HashMap<Depths, usize>,
-    rounds: Vec<Vec<usize>>,
+    /// By round, the series.
+    compared: Vec<Vec<usize>>,
     pub(super) frames: Vec<Frame>,
     pub(super) prices: Vec<Prices>,
 }
@@ -49,7 +50,7 @@ impl Rounds {
 
     /// The series of a round, in the planner's order.
     pub(super) fn of(&self, round: usize) -> &[usize] {
-        &self.rounds[round]
+        &self.compared[round]
     }
 
     /// The round of networks of these depths, if it is known.
@@ -76,21 +77,21 @@ impl Rounds {
         let mut round = Vec::new();
         for Attempt { lowering, chains } in attempts {
             let levels = variants.iter().find(|v| v.fuse == lowering.fuse).map_or(0, |v| v.levels);
-            let series = self.add(lowering, chains, levels, trellis.pieces().len());
+            let series = self.add(&lowering, chains, levels, trellis.pieces().len());
             if round.last() != Some(&series) {
                 round.push(series);
             }
         }
-        self.rounds.push(round);
-        self.ids.insert(depths, self.rounds.len() - 1);
-        self.rounds.len() - 1
+        self.compared.push(round);
+        self.ids.insert(depths, self.compared.len() - 1);
+        self.compared.len() - 1
     }
 
     /// The series of an attempt.
-    fn add(&mut self, lowering: LowerOptions, chains: Arc<[CkksParams]>, levels: usize, pieces: usize) -> usize {
+    fn add(&mut self, lowering: &LowerOptions, chains: Arc<[CkksParams]>, levels: usize, pieces: usize) -> usize {
         let (ring, log_n, slots) = (chains[0].ring(), chains[0].log_n(), chains[0].slots());
         let (input, fuse) = (lowering.input, lowering.fuse);
-        let lowering = LowerOptions { input: InputPacking::default(), ..lowering };
+        let lowering = LowerOptions { input: InputPacking::default(), ..lowering.clone() };
         let frame = self.frames.iter().position(|f| f.slots == slots && f.lowering == lowering).unwrap_or_else(|| {
             self.frames.push(Frame::new(slots, lowering, pieces));
             self.frames.len() - 1

@@ -226,7 +226,7 @@ fn bound_of(factor: &str) -> Option<&'static str> {
         "taps" | "kernel" | "mask" => Some("max_taps"),
         "mixing" | "external rotations" => Some("max_external_rotations"),
         "width" | "stem width" => Some("max_ciphertexts"),
-        "levels" | "depth" | "inner" | "transition" => Some("max_levels"),
+        "levels" | "depth" | "inner" => Some("max_levels"),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod enumerate;
+mod front;
 mod list;
 mod show;
 
