@@ -116,6 +116,12 @@ pub enum CostError {
         /// log2 of the smallest ring degree above that would hold it, if one does.
         fits: Option<u32>,
     },
+    /// A batch that no packing lays out.
+    #[error("a batch of {batch} images: only powers of two are packed")]
+    Batch {
+        /// Its images.
+        batch: usize,
+    },
     /// A recorded lowering that is not of this network.
     #[error("the recorded lowering {why}")]
     Recipe {

@@ -157,7 +157,7 @@ impl<'a> SpaceEstimator<'a> {
 
     /// Finds the levels of the pieces of the network of `genotype`.
     pub(super) fn learn_depths(&mut self, genotype: &Genotype, path: &[u32]) -> Result<Depths, CostError> {
-        self.pieces.learn_depths(self.trellis.space(), genotype, path)
+        self.pieces.learn_depths(self.trellis.space(), genotype, path, &self.options)
     }
 
     /// Seconds of a path for each number of special primes; `None` where something of it was not met yet. The sum is made

@@ -1,6 +1,7 @@
 //! `striae cost`: what networks cost, layer by layer and side by side.
 
 mod against;
+mod batch;
 mod ckks;
 mod ckks_table;
 mod hybrid;
