@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use striae_cost_model::{
-    Agenda, Calibration, CostError, Lowerer, PlanOptions, RingType, SpaceCost, SpaceEstimator, Sweep,
+    Agenda, Calibration, CostError, Lowerer, Packing, PlanOptions, RingType, SecurityLevel, SpaceCost, SpaceEstimator,
+    Sweep,
 };
 use striae_spaces::{
     TypedGraph,
@@ -97,6 +98,8 @@ fn the_options_of_the_planner_hold() {
         PlanOptions { ring: Some(RingType::Standard), ..all.clone() },
         PlanOptions { fuse: Some(false), max_log_n: 14, ..all.clone() },
         PlanOptions { fuse: Some(true), min_log_scale: 32, ..all.clone() },
+        PlanOptions { security: SecurityLevel::Bits192, ..all.clone() },
+        PlanOptions { packing: Some(Packing::RowMajor), ..all.clone() },
         PlanOptions { params: Some(given), ..all },
     ];
     for options in options {

@@ -9,7 +9,7 @@ use crate::view::HistogramView;
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 420.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = WIDTH - 24.0;
+const RIGHT: f64 = WIDTH - 44.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = HEIGHT - 66.0;
 
