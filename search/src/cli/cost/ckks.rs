@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use striae_cost_model::hybrid::Fusion;
 use striae_cost_model::{
     BatchEstimate, CkksParams, Estimate, Lowerer, OpCounts, Packing, Plan, PlanOptions, RingType, RotationKinds,
     Security, Strategy, StrategyChoice, max_log_qp,
@@ -65,9 +66,18 @@ impl PlanArgs {
         Ok(PlanOptions { params, max_log_n, ring, packing, batch, strategy, fuse, ..PlanOptions::default() })
     }
 
-    /// The first option that is not at its default, by its flag: for protocols that have no use for any.
+    /// What `--fused` and `--factored` say, which hold for every protocol.
+    pub(super) fn fusion(&self) -> Fusion {
+        match (self.fused, self.factored) {
+            (true, _) => Fusion::Always,
+            (_, true) => Fusion::Never,
+            (false, false) => Fusion::Cheapest,
+        }
+    }
+
+    /// The first other option that is not at its default, by its flag: for protocols that have no use for these.
     pub(super) fn first_given(&self) -> Option<&'static str> {
-        let Self { params, insecure: _, max_log_n, ring, packing, batch, strategy, fused, factored } = self;
+        let Self { params, insecure: _, max_log_n, ring, packing, batch, strategy, fused: _, factored: _ } = self;
         let given = [
             ("--params", params.is_some()),
             ("--max-log-n", *max_log_n != 16),
@@ -75,8 +85,6 @@ impl PlanArgs {
             ("--packing", packing.is_some()),
             ("--batch", *batch != 1),
             ("--strategy", *strategy != StrategyChoice::Cheapest),
-            ("--fused", *fused),
-            ("--factored", *factored),
         ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }

@@ -76,7 +76,8 @@ pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
         Some(LinkName::Lan) => vec![NetworkLink::LAN],
         Some(LinkName::Wan) => vec![NetworkLink::WAN],
     };
-    hybrid::run(hybrid::Question { arch, others, protocol, links }, &args.calibration, output)
+    let question = hybrid::Question { arch, others, protocol, fusion: args.plan.fusion(), links };
+    hybrid::run(question, &args.calibration, output)
 }
 
 /// Refuses options that the protocol has no use for.
