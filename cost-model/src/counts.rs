@@ -1,6 +1,6 @@
 //! Operation counts: of a program before it runs, and of a backend while it runs. The two must be equal.
 
-use std::ops::{Add, AddAssign};
+use std::ops::{Add, AddAssign, Mul};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,27 @@ impl Add for OpCounts {
     }
 }
 
+/// The same operations so many times.
+impl Mul<u64> for OpCounts {
+    type Output = Self;
+
+    fn mul(self, times: u64) -> Self {
+        Self {
+            hoists: self.hoists * times,
+            rotations_hoisted: self.rotations_hoisted * times,
+            giant_steps: self.giant_steps * times,
+            rotations_full: self.rotations_full * times,
+            plain_mults: self.plain_mults * times,
+            plain_mults_extended: self.plain_mults_extended * times,
+            mod_downs: self.mod_downs * times,
+            rescales: self.rescales * times,
+            squares: self.squares * times,
+            adds: self.adds * times,
+            plain_adds: self.plain_adds * times,
+        }
+    }
+}
+
 impl AddAssign for OpCounts {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
@@ -104,6 +125,21 @@ impl Add for RotationKinds {
             mixing: self.mixing + o.mixing,
             merge: self.merge + o.merge,
             dense: self.dense + o.dense,
+        }
+    }
+}
+
+/// The same rotations so many times.
+impl Mul<u64> for RotationKinds {
+    type Output = Self;
+
+    fn mul(self, times: u64) -> Self {
+        Self {
+            internal: self.internal * times,
+            external: self.external * times,
+            mixing: self.mixing * times,
+            merge: self.merge * times,
+            dense: self.dense * times,
         }
     }
 }

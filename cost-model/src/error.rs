@@ -104,6 +104,12 @@ pub enum CostError {
         /// Largest ring degree tried.
         max_log_n: u32,
     },
+    /// A batch that no packing lays out.
+    #[error("a batch of {batch} images: only powers of two are packed")]
+    Batch {
+        /// Its images.
+        batch: usize,
+    },
     /// A recorded lowering that is not of this network.
     #[error("the recorded lowering {why}")]
     Recipe {

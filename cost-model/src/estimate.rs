@@ -129,27 +129,42 @@ pub(crate) fn linear_parts(counts: &OpCounts, before: &OpTimes, after: &OpTimes)
 }
 
 fn memory(program: &HeProgram, counts: &[OpCounts], params: &CkksParams) -> MemoryEstimate {
-    let (mut weights, mut ciphertexts) = (0, 0);
+    let (mut weights, mut ciphertexts) = (Bytes(0), 0);
     for (i, (step, counts)) in program.steps.iter().zip(counts).enumerate() {
         let output = program.output_of(i);
         let results = output.layout.ciphertexts() as u64 * params.ciphertext_bytes(output.level);
-        let working = match &step.kind {
+        let inputs = match &step.kind {
             StepKind::Linear(linear) => {
-                let level = linear.level;
-                let outputs = linear.plan.outputs as u64;
-                weights += diagonal_memory(program, i, params).0;
-                weights += outputs * params.ciphertext_bytes(output.level) / 2;
-                // Rotated inputs are held one limb at a time, partial sums in all limbs.
-                let limbs = level as u64 + 1 + params.log_p().len() as u64;
-                let sums = outputs + counts.giant_steps;
-                let rotated = linear.plan.inputs as u64 + counts.rotations_hoisted;
-                let polynomial = 8u64 << params.log_n();
-                2 * polynomial * (rotated + limbs * sums) + linear.plan.inputs as u64 * params.ciphertext_bytes(level)
+                program.runs(i) * linear.plan.inputs as u64 * params.ciphertext_bytes(linear.level)
             }
-            StepKind::Square { .. } | StepKind::WindowSum { .. } => 3 * params.ciphertext_bytes(output.level + 1),
+            StepKind::Square { .. } | StepKind::WindowSum { .. } => 0,
         };
-        ciphertexts = ciphertexts.max(working + results);
+        weights = weights + step_weights(program, i, params);
+        ciphertexts = ciphertexts.max(step_working(program, i, counts, params) + inputs + results);
     }
     let keys = program.keys().levels().map(|level| params.key_bytes(level)).sum();
-    MemoryEstimate { weights: Bytes(weights), keys: Bytes(keys), ciphertexts: Bytes(ciphertexts) }
+    MemoryEstimate { weights, keys: Bytes(keys), ciphertexts: Bytes(ciphertexts) }
+}
+
+/// Bytes of the encoded diagonals and biases of a step.
+pub(crate) fn step_weights(program: &HeProgram, step: usize, params: &CkksParams) -> Bytes {
+    let StepKind::Linear(linear) = &program.steps[step].kind else { return Bytes(0) };
+    let biases = linear.plan.outputs as u64 * params.ciphertext_bytes(program.output_of(step).level) / 2;
+    diagonal_memory(program, step, params) + Bytes(biases)
+}
+
+/// Bytes that one run of a step, with these operations in all runs, works on besides its inputs and results.
+pub(crate) fn step_working(program: &HeProgram, step: usize, counts: &OpCounts, params: &CkksParams) -> u64 {
+    let output = program.output_of(step);
+    match &program.steps[step].kind {
+        StepKind::Linear(linear) => {
+            // Rotated inputs are held one limb at a time, partial sums in all limbs.
+            let limbs = linear.level as u64 + 1 + params.log_p().len() as u64;
+            let runs = program.runs(step);
+            let sums = linear.plan.outputs as u64 + counts.giant_steps / runs;
+            let rotated = linear.plan.inputs as u64 + counts.rotations_hoisted / runs;
+            2 * (8u64 << params.log_n()) * (rotated + limbs * sums)
+        }
+        StepKind::Square { .. } | StepKind::WindowSum { .. } => 3 * params.ciphertext_bytes(output.level + 1),
+    }
 }

@@ -1,5 +1,7 @@
 //! The evaluation keys a program needs.
 
+use std::ops::Range;
+
 use crate::{HeProgram, StepKind};
 
 /// Evaluation keys, each for the highest level that uses it: a key for fewer limbs has fewer digits, and is smaller in both.
@@ -34,8 +36,13 @@ impl KeyPlan {
 impl HeProgram {
     /// The keys its evaluation needs.
     pub fn keys(&self) -> KeyPlan {
+        self.keys_of(0..self.steps.len())
+    }
+
+    /// The keys that some of its steps need.
+    pub fn keys_of(&self, steps: Range<usize>) -> KeyPlan {
         let (mut square, mut uses) = (None, Vec::new());
-        for (i, step) in self.steps.iter().enumerate() {
+        for (i, step) in self.steps.iter().enumerate().take(steps.end).skip(steps.start) {
             match &step.kind {
                 StepKind::Linear(linear) => {
                     let plan = &linear.plan;

@@ -104,6 +104,18 @@ impl LinearPlan {
         })
     }
 
+    /// The same plan where `images` images stand interleaved: every rotation moves each of them as far.
+    #[must_use]
+    pub fn spread(&self, images: usize) -> Self {
+        let spread = |rotations: &[u32]| rotations.iter().map(|r| r * images as u32).collect();
+        Self {
+            babies: self.babies.iter().map(|b| spread(b)).collect(),
+            giants: spread(&self.giants),
+            folds: spread(&self.folds),
+            ..self.clone()
+        }
+    }
+
     /// Every rotation a key is needed for, with repeats.
     pub fn rotations(&self) -> impl Iterator<Item = u32> {
         self.babies.iter().flatten().chain(&self.giants).chain(&self.folds).copied().filter(|&r| r != 0)

@@ -8,7 +8,7 @@ use striae_spaces::{Shape, TypedGraph};
 use crate::{
     CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer, RingType,
     StrategyChoice,
-    lower::{Draft, Staged},
+    lower::{Draft, Staged, stages::Staging},
     max_log_qp,
     packing::Packing,
     params::NARROW_PRIME_BITS,
@@ -42,6 +42,8 @@ pub struct PlanOptions {
     pub ring: Option<RingType>,
     /// How maps are packed; the default packing where absent.
     pub packing: Option<Packing>,
+    /// Images of one run, a power of two.
+    pub batch: usize,
     /// How rotations are split.
     pub strategy: StrategyChoice,
     /// Whether convolutions with nothing between them become one; the cheaper of both where absent.
@@ -58,6 +60,7 @@ impl Default for PlanOptions {
             max_log_scale: 36,
             ring: None,
             packing: None,
+            batch: 1,
             strategy: StrategyChoice::Cheapest,
             fuse: None,
         }
@@ -128,7 +131,7 @@ impl Lowerer<'_> {
         log_n: u32,
         options: &PlanOptions,
     ) -> Vec<Attempt> {
-        let (packing, strategy) = (options.packing.unwrap_or_default(), options.strategy);
+        let (packing, batch, strategy) = (options.packing.unwrap_or_default(), options.batch, options.strategy);
         let mut attempts = Vec::new();
         for ring in options.rings() {
             for &VariantDepth { fuse, levels } in depths {
@@ -138,7 +141,7 @@ impl Lowerer<'_> {
                     None => self.chains(ring, log_n, levels, options),
                 };
                 if !chains.is_empty() {
-                    let lowering = |&input| LowerOptions { fuse, packing, input, strategy };
+                    let lowering = |&input| LowerOptions { fuse, packing, batch, input, strategy };
                     let attempt = |lowering| Attempt { lowering, chains: Arc::clone(&chains) };
                     attempts.extend(packings(input).iter().map(lowering).map(attempt));
                 }
@@ -200,6 +203,11 @@ impl PlanOptions {
         self.params.as_ref().map_or(self.min_log_n..=self.max_log_n, |p| p.log_n()..=p.log_n())
     }
 
+    /// How networks are split into stages.
+    pub(crate) fn staging(&self, fuse: bool) -> Staging {
+        Staging::of(fuse, self.packing.unwrap_or_default(), self.batch)
+    }
+
     /// The rings to try.
     fn rings(&self) -> impl Iterator<Item = RingType> {
         let only = self.params.as_ref().map(CkksParams::ring).or(self.ring);
@@ -209,7 +217,7 @@ impl PlanOptions {
 
 /// The stages worth comparing: those of the choice that was made, else fused, and factored where that differs.
 fn variants(graph: &TypedGraph, options: &PlanOptions) -> Result<Vec<Variant>, CostError> {
-    let variant = |fuse| Staged::new(graph, fuse).map(|staged| Variant { fuse, staged });
+    let variant = |fuse| Staged::new(graph, options.staging(fuse)).map(|staged| Variant { fuse, staged });
     if let Some(fuse) = options.fuse {
         return Ok(vec![variant(fuse)?]);
     }

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use striae_spaces::NodeId;
 
-use crate::{LinearPlan, OpCounts, RotationKinds, packing::Layout};
+use crate::{
+    LinearPlan, OpCounts, RotationKinds,
+    packing::{Layout, Packing},
+};
 
 /// Index of a value in its program; value 0 is the encrypted input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -99,6 +102,8 @@ pub enum SourceOp {
         /// Average pooling folded into its weights.
         pool: Option<NodeId>,
     },
+    /// An average pool that runs as a convolution.
+    Pool(NodeId),
     /// The value itself: a residual connection.
     Identity,
 }
@@ -123,6 +128,10 @@ pub enum Strategy {
 pub struct HeProgram {
     /// Slots of a ciphertext.
     pub slots: usize,
+    /// How maps are packed.
+    pub packing: Packing,
+    /// `b`, a power of two: slot `i` of image `k` is slot `b i + k` of the ciphertext; see [`Self::image_slots`].
+    pub interleaved: usize,
     /// Values; value `i + 1` is produced by step `i`.
     pub values: Vec<Value>,
     /// Steps in order.
@@ -130,6 +139,17 @@ pub struct HeProgram {
 }
 
 impl HeProgram {
+    /// Slots a ciphertext has for one of the interleaved images; layouts speak of these.
+    pub fn image_slots(&self) -> usize {
+        self.slots / self.interleaved
+    }
+
+    /// Images of one run.
+    pub fn batch(&self) -> usize {
+        let first = &self.values[0].layout;
+        self.interleaved * first.groups() * first.group_images()
+    }
+
     /// Levels a fresh ciphertext needs.
     pub fn depth(&self) -> usize {
         self.values[0].level
@@ -150,12 +170,17 @@ impl HeProgram {
         &self.values[self.values.len() - 1]
     }
 
+    /// Times a linear step runs its plan: once for each group of images.
+    pub fn runs(&self, step: usize) -> u64 {
+        self.output_of(step).layout.groups() as u64
+    }
+
     /// Operations of one step.
     pub fn step_counts(&self, step: usize) -> OpCounts {
         match &self.steps[step].kind {
             StepKind::Linear(linear) => {
                 let bias = linear.plan.outputs as u64;
-                OpCounts { plain_adds: bias, ..linear.plan.counts() }
+                OpCounts { plain_adds: bias, ..linear.plan.counts() } * self.runs(step)
             }
             StepKind::Square { input, shift } => square_counts(self.value(*input).layout.ciphertexts() as u64, *shift),
             StepKind::WindowSum { input, stages } => {
@@ -168,7 +193,7 @@ impl HeProgram {
     /// What the rotations of one step are for.
     pub fn step_rotation_kinds(&self, step: usize) -> RotationKinds {
         match &self.steps[step].kind {
-            StepKind::Linear(linear) => linear.kinds,
+            StepKind::Linear(linear) => linear.kinds * self.runs(step),
             StepKind::Square { .. } => RotationKinds::default(),
             StepKind::WindowSum { .. } => {
                 RotationKinds { internal: self.step_counts(step).rotations(), ..RotationKinds::default() }

@@ -1,7 +1,9 @@
 //! Counts of the hybrid protocols: the published ones, each with its source, and laws.
 
 use striae_cost_model::Calibration;
-use striae_cost_model::hybrid::{HybridError, HybridEstimate, LinearCounts, LinearLayer, NetworkLink, Protocol};
+use striae_cost_model::hybrid::{
+    Fusion, HybridError, HybridEstimate, LinearCounts, LinearLayer, NetworkLink, Protocol,
+};
 use striae_spaces::{
     Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Linear, NodeId, Op, Padding, Shape, TypedGraph, zoo,
 };
@@ -76,6 +78,9 @@ fn sci_fully_connected() {
     assert_eq!(dense(1000, 2048), (255 + 3, 256, 1, 1));
     // 10 x 64: the 16 padded rows fit one diagonal.
     assert_eq!(dense(10, 64), (6, 1, 1, 1));
+    // A convolution of single pixels.
+    let pixels = sci(Shape::map(2048, 1, 1), Conv2d::dense(1000, 3));
+    assert_eq!((pixels.dense, pixels.moving(), pixels.multiplications), (255 + 3, 0, 256));
     // 4096 x 25088 in four parts of at most 8192 inputs.
     assert_eq!(dense(4096, 25088), (4 * 4095 + 1, 4 * 4096, 4, 1));
 }
@@ -122,6 +127,9 @@ fn strides_cost_what_their_phases_cost() {
     assert_eq!((strided.inputs, strided.outputs), (4 * 2, 2));
     assert_eq!((strided.internal, strided.external, strided.swaps), (2 * (9 - 4), 60, 2));
     assert_eq!(strided.multiplications, 4 * 16 * 2 * 9);
+    // Kernels that do not overlap read every phase once: 3 * 49 channels of 32x32.
+    let patches = sci(Shape::map(3, 224, 224), Conv2d { stride: 7, ..Conv2d::dense(64, 7) });
+    assert_eq!(patches, sci(Shape::map(147, 32, 32), Conv2d::dense(64, 1)));
     // A point reads one phase: a point convolution of the smaller map.
     let point = sci(Shape::map(64, 32, 32), Conv2d { stride: 2, ..Conv2d::dense(64, 1) });
     assert_eq!(point, sci(Shape::map(64, 16, 16), Conv2d::dense(64, 1)));
@@ -157,14 +165,20 @@ fn cheetah_uses_groups_and_narrow_windows() {
 fn what_a_protocol_has_no_packing_for_is_refused() {
     let conv = Op::Conv2d(Conv2d::dense(1, 3));
     let wide = graph(Shape::map(1, 8, 2048), conv);
-    let refused = HybridEstimate::of(&wide, Protocol::CrypTFlow2, &Calibration::generic()).unwrap_err();
+    let refused =
+        HybridEstimate::of(&wide, Protocol::CrypTFlow2, Fusion::Cheapest, &Calibration::generic()).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "node n1: 3 rows of a 1x8x2048 map do not fit the 4096 slots of a row under cryptflow2"
     );
-    assert!(HybridEstimate::of(&wide, Protocol::Cheetah, &Calibration::generic()).is_ok());
+    assert!(HybridEstimate::of(&wide, Protocol::Cheetah, Fusion::Cheapest, &Calibration::generic()).is_ok());
     let kernel = Op::Conv2d(Conv2d { padding: Padding::Same, ..Conv2d::dense(1, 65) });
-    let refused = HybridEstimate::of(&graph(Shape::map(1, 8, 8), kernel), Protocol::Cheetah, &Calibration::generic());
+    let refused = HybridEstimate::of(
+        &graph(Shape::map(1, 8, 8), kernel),
+        Protocol::Cheetah,
+        Fusion::Cheapest,
+        &Calibration::generic(),
+    );
     assert!(matches!(refused, Err(HybridError::KernelTooLarge { height: 65, width: 65, .. })));
 }
 
@@ -174,7 +188,7 @@ fn every_network_of_the_zoo_is_estimated() {
     for name in zoo::names() {
         let network = zoo::build(name).unwrap();
         for protocol in Protocol::ALL {
-            let estimate = HybridEstimate::of(&network, protocol, &calibration).unwrap();
+            let estimate = HybridEstimate::of(&network, protocol, Fusion::Cheapest, &calibration).unwrap();
             let total = estimate.total();
             let seconds = [total.server.0, total.client.0];
             assert!(seconds.iter().all(|s| s.is_finite() && *s > 0.0), "{name} {protocol}: {seconds:?}");
@@ -187,12 +201,32 @@ fn every_network_of_the_zoo_is_estimated() {
     }
 }
 
+/// Fused, a block of two ciphertexts rotates both under the taps of a cross and is truncated once; factored, one and three times.
+#[test]
+fn bottlenecks_are_fused_or_kept() {
+    let block = "16x32x32: conv(8,k1,g8,shifted8) bn conv(8,k5,cross,g8,interleaved) bn conv(16,k1,g8,interleaved) bn add(n0) quad \
+                 flatten linear(4)";
+    let network: TypedGraph = block.parse().unwrap();
+    let total =
+        |fusion| HybridEstimate::of(&network, Protocol::CrypTFlow2, fusion, &Calibration::generic()).unwrap().total();
+    let (fused, factored, cheapest) = (total(Fusion::Always), total(Fusion::Never), total(Fusion::Cheapest));
+    assert_eq!((fused.counts.internal, factored.counts.internal), (2 * 8, 8));
+    assert_eq!((fused.counts.moving(), factored.counts.moving()), (0, 0));
+    let values = 8 * 1024 * 15_142 / 8;
+    assert_eq!(factored.two_party.0 - fused.two_party.0, 2 * values);
+    assert_eq!(factored.rounds - fused.rounds, 2 * 17);
+    let lan = [fused, factored, cheapest].map(|step| step.latency(&NetworkLink::LAN));
+    assert_eq!(lan[2], lan[0]);
+    assert!(lan[0] < lan[1]);
+}
+
 /// CrypTFlow2 (CCS 2020, section 6) measures 32.43 GB for ResNet-50 with homomorphic linear layers. Ours are upper bounds per value,
 /// at values of a few bits less.
 #[test]
 fn resnet50_communicates_as_much_as_published() {
     let network = zoo::build("resnet50").unwrap();
-    let estimate = HybridEstimate::of(&network, Protocol::CrypTFlow2, &Calibration::generic()).unwrap();
+    let estimate =
+        HybridEstimate::of(&network, Protocol::CrypTFlow2, Fusion::Cheapest, &Calibration::generic()).unwrap();
     let gigabytes = estimate.total().bytes().0 as f64 / 1e9;
     assert!((25.0..42.0).contains(&gigabytes), "{gigabytes} GB");
 }

@@ -8,10 +8,11 @@ use striae_cost_model::{
     Calibration, CkksParams, CkksParamsLiteral, HeProgram, InputPacking, LinearPlan, LowerOptions, Lowerer, OpCounts,
     RingType, StepKind, Strategy as Split, StrategyChoice,
     lower::{
-        diagonals::{DenseLinks, conv_links, dense_links},
+        dense::{DenseLinks, Embedding, dense_links},
+        diagonals::conv_links,
         stages::ConvDesc,
     },
-    packing::{ChannelOrder, Gap, Grid, Layout, MapLayout, VectorLayout},
+    packing::{Fill, Gap, Grid, Layout, MapLayout, PlaneOrder, Spacing, VectorLayout},
 };
 use striae_spaces::{Activation, Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Op, Padding, Shape, TypedGraph};
 
@@ -20,6 +21,8 @@ const MASKS: [KernelMask; 5] =
 
 const SPLITS: [Split; 4] =
     [Split::InputSide, Split::OutputSide, Split::BabyGiant { babies: 2 }, Split::BabyGiant { babies: 4 }];
+
+const EMBEDDINGS: [Embedding; 3] = [Embedding::Cheapest, Embedding::Wrapped, Embedding::Square];
 
 /// A convolution whose groups divide `channels`, which are a multiple of 8 unless the groups are 1.
 fn conv(channels: usize) -> impl Strategy<Value = Conv2d> {
@@ -62,27 +65,33 @@ fn desc(graph: &TypedGraph, node: usize) -> ConvDesc {
     ConvDesc { input: graph.shape(node.inputs[0]), output: node.shape, conv: conv.clone() }
 }
 
-/// Every (output ciphertext, input ciphertext, rotation) that some weight needs, pixel by pixel.
+/// Every (output ciphertext, input ciphertext, rotation) that some weight needs, pixel by pixel and image by image.
 fn enumerate(desc: &ConvDesc, input: &MapLayout, output: &MapLayout) -> BTreeSet<(usize, usize, usize)> {
     let conv = &desc.conv;
     let slots = input.grid.slots;
     let mut triples = BTreeSet::new();
-    for out_channel in 0..conv.out_channels {
-        let (out_ct, out_at) = output.channel_offset(out_channel, 0);
-        for j in 0..input.channels / conv.groups {
-            let in_channel = conv.input_channel(input.channels, out_channel, j);
-            let (in_ct, in_at) = input.channel_offset(in_channel, output.block_of(out_channel));
-            for (dy, dx) in conv.taps(j) {
-                for (y, x) in (0..output.height).flat_map(|y| (0..output.width).map(move |x| (y, x))) {
-                    let row = (y * conv.stride) as i64 + i64::from(dy);
-                    let column = (x * conv.stride) as i64 + i64::from(dx);
-                    if (0..input.height as i64).contains(&row) && (0..input.width as i64).contains(&column) {
-                        let from = in_at + input.pixel_offset(row as usize, column as usize);
-                        let to = out_at + output.pixel_offset(y, x);
-                        assert!(from < slots && to < slots, "slots stay inside the ciphertext");
-                        triples.insert((out_ct, in_ct, (from + slots - to) % slots));
-                    }
-                }
+    let (in_images, out_images) = (input.image_offsets(), output.image_offsets());
+    let pixels = || (0..output.height).flat_map(|y| (0..output.width).map(move |x| (y, x)));
+    let images = || out_images.iter().enumerate();
+    for ((out_channel, j), (image, out_moved)) in (0..conv.out_channels)
+        .flat_map(|o| (0..input.channels / conv.groups).map(move |j| (o, j)))
+        .flat_map(|pair| images().map(move |image| (pair, image)))
+    {
+        let in_channel = conv.input_channel(input.channels, out_channel, j);
+        // The image among those of its group, and which of the groups that are merged.
+        let (group, in_moved) = (image / in_images.len(), in_images[image % in_images.len()]);
+        for ((dy, dx), (y, x)) in conv.taps(j).into_iter().flat_map(|tap| pixels().map(move |pixel| (tap, pixel))) {
+            let row = (y * conv.stride) as i64 + i64::from(dy);
+            let column = (x * conv.stride) as i64 + i64::from(dx);
+            if (0..input.height as i64).contains(&row) && (0..input.width as i64).contains(&column) {
+                let (row, column) = (row as usize, column as usize);
+                let block = output.block_of(output.plane(out_channel, (y, x)));
+                let (in_ct, in_at) = input.plane_offset(input.plane(in_channel, (row, column)), block);
+                let from = in_at + input.pixel_offset(row, column) + in_moved;
+                let (out_ct, to) = output.slot(out_channel, y, x);
+                assert!(from < slots && to + out_moved < slots, "slots stay inside the ciphertext");
+                let rotation = (from + slots - to - out_moved) % output.period;
+                triples.insert((out_ct, group * input.group_ciphertexts() + in_ct, rotation));
             }
         }
     }
@@ -90,20 +99,20 @@ fn enumerate(desc: &ConvDesc, input: &MapLayout, output: &MapLayout) -> BTreeSet
 }
 
 fn triples(desc: &ConvDesc, input: &MapLayout, output: &MapLayout) -> BTreeSet<(usize, usize, usize)> {
-    let slots = input.grid.slots;
     let links = conv_links(desc, input, output, 0);
     let of_link = |link: striae_cost_model::lower::diagonals::Link| {
-        let taps: Vec<usize> = link.taps.iter().map(|t| (*t as usize + link.position as usize) % slots).collect();
+        let taps: Vec<usize> =
+            link.taps.iter().map(|t| (*t as usize + link.position as usize) % output.period).collect();
         taps.into_iter().map(move |rotation| (link.output as usize, link.input as usize, rotation))
     };
     links.into_iter().flat_map(of_link).collect()
 }
 
 /// A matrix product on slots: garbage everywhere but at the elements, one weight per (output, element).
-fn check_dense(input: &Layout, slots: usize, outputs: usize) -> Result<(), TestCaseError> {
-    let DenseLinks { rule, rotations, folds, output } = dense_links(input, slots, outputs);
+fn check_dense(input: &Layout, slots: usize, outputs: usize, embedding: Embedding) -> Result<(), TestCaseError> {
+    let DenseLinks { rule, rotations, folds, output } = dense_links(input, slots, outputs, embedding);
     let (d, period) = (rule.classes_of, rule.period);
-    prop_assert_eq!(d, outputs.next_power_of_two());
+    prop_assert_eq!(d, if embedding == Embedding::Square { slots } else { outputs.next_power_of_two() });
     let value = |i: usize| (7 * i % 13) as i64 + 1;
     let weight = |o: usize, i: usize| (3 * o + 5 * i) as i64 % 11 - 5;
     let mut used: BTreeMap<(usize, u32, usize), (usize, usize)> = BTreeMap::new();
@@ -189,17 +198,25 @@ proptest! {
 
     #[test]
     fn diagonals_are_those_of_all_pixel_pairs(
-        graph in network(), replicated in any::<bool>(), fill in any::<bool>(), across in any::<bool>(),
-        log_slots in 8..11u32,
+        graph in network(), replicated in any::<bool>(), channels in any::<bool>(), log_slots in 8..11u32,
+        order in prop::sample::select(vec![PlaneOrder::Blocks, PlaneOrder::Across, PlaneOrder::Gaps]),
+        phases in prop::sample::select(vec![1, 2, 3]), groups in prop::sample::select(vec![1, 2, 8]),
     ) {
         let (first, second) = (desc(&graph, 1), desc(&graph, 3));
-        let (a, b) = (first.conv.stride, first.conv.stride * second.conv.stride);
-        let Ok(grid) = Grid::fit(&graph, &[1, a, a, b], 1 << log_slots) else { return Ok(()) };
-        let order = if across { ChannelOrder::Across } else { ChannelOrder::Within };
-        let fill_or_not = |layout: MapLayout| if fill { layout.filled() } else { layout };
-        let image = MapLayout::input(grid, first.input, replicated, order);
-        let middle = fill_or_not(image.strided(first.output, first.conv.stride));
-        let last = fill_or_not(middle.strided(second.output, second.conv.stride));
+        // Gaps come first in single-shot layouts alone, which have no planes and merge no groups.
+        let single_shot = order == PlaneOrder::Gaps;
+        let (phases, groups) = if single_shot { (1, 1) } else { (phases, groups) };
+        let image = Spacing::image(phases);
+        let middle = image.strided(first.conv.stride);
+        let maps = [(first.input, image), (first.output, middle), (second.output, middle.strided(second.conv.stride))];
+        let Ok(grid) = Grid::fit(&maps, 1 << log_slots) else { return Ok(()) };
+        let image = MapLayout { order, phases, groups, ..MapLayout::input(grid, first.input, replicated) };
+        let after = |input: &MapLayout, desc: &ConvDesc| {
+            let strided = input.strided(desc.output, desc.conv.stride);
+            if single_shot { strided.gathered() } else { strided.filled(channels) }
+        };
+        let middle = after(&image, &first);
+        let last = after(&middle, &second);
         prop_assert_eq!(triples(&first, &image, &middle), enumerate(&first, &image, &middle));
         prop_assert_eq!(triples(&second, &middle, &last), enumerate(&second, &middle, &last));
     }
@@ -207,17 +224,23 @@ proptest! {
     #[test]
     fn dense_layers_on_maps_cover_every_weight(
         channels in 1..20usize, side in 1..7usize, gap in 1..3usize, filled in any::<bool>(), outputs in 1..40usize,
+        phases in 1..3usize, embedding in prop::sample::select(EMBEDDINGS.to_vec()),
     ) {
-        let grid = Grid { slots: 512, pitch: side * gap, block: (side * gap * side * gap).next_power_of_two() };
-        let gaps = if gap > 1 { vec![Gap { unit: 1, side: gap, filled }] } else { Vec::new() };
-        let map = MapLayout { grid, channels, height: side, width: side, gaps, order: ChannelOrder::Within, replicated: false };
-        check_dense(&Layout::Map(map), 512, outputs)?;
+        let pitch = side.div_ceil(phases) * gap;
+        let grid = Grid { slots: 512, pitch, block: (pitch * pitch).next_power_of_two() };
+        let fill = if filled { Fill::Channels } else { Fill::Empty };
+        let gaps = if gap > 1 { vec![Gap { unit: 1, side: gap, fill }] } else { Vec::new() };
+        let map = MapLayout { gaps, phases, ..MapLayout::input(grid, Shape::map(channels, side, side), false) };
+        check_dense(&Layout::Map(map), 512, outputs, embedding)?;
     }
 
     #[test]
-    fn dense_layers_on_vectors_cover_every_weight(features in 1..65usize, more in 0..3u32, outputs in 1..200usize) {
+    fn dense_layers_on_vectors_cover_every_weight(
+        features in 1..65usize, more in 0..3u32, outputs in 1..200usize,
+        embedding in prop::sample::select(EMBEDDINGS.to_vec()),
+    ) {
         let period = (features.next_power_of_two() << more).min(256);
-        check_dense(&Layout::Vector(VectorLayout { features, period }), 256, outputs)?;
+        check_dense(&Layout::Vector(VectorLayout { features, period, groups: 1 }), 256, outputs, embedding)?;
     }
 
     #[test]

@@ -134,7 +134,7 @@ fn rotations(graph: &TypedGraph, log_n: u32, nodes: &[NodeId]) -> RotationKinds 
     let computes = |kind: &StepKind| match kind {
         StepKind::Linear(step) => step.sources.iter().any(|s| match &s.op {
             SourceOp::Conv(chain) => chain.iter().any(|id| nodes.contains(id)),
-            SourceOp::Dense { .. } | SourceOp::Identity => false,
+            SourceOp::Dense { .. } | SourceOp::Pool(_) | SourceOp::Identity => false,
         }),
         StepKind::Square { .. } | StepKind::WindowSum { .. } => false,
     };

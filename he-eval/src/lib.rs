@@ -9,7 +9,9 @@ mod rns;
 mod session;
 
 pub use backend::{ClearBackend, ClearCiphertext, ClearClient, ClearLinear, ClearPlain, HeBackend, HeClient};
-pub use circuit::{ActivationBounds, Circuit, CircuitError, StepTime, pack, reference, unpack};
+pub use circuit::{
+    ActivationBounds, Circuit, CircuitError, StepTime, pack, pack_batch, reference, unpack, unpack_batch,
+};
 pub use error::HeError;
 pub use noise::ErrorEstimate;
 pub use rns::serial::{

@@ -11,7 +11,7 @@ use striae_cost_model::{
     Calibration, CkksParams, CkksParamsLiteral, InputPacking, LowerOptions, Lowerer, Packing, RingType, Strategy,
     StrategyChoice,
 };
-use striae_he_eval::{Circuit, ClearBackend, HeBackend, HeClient, Seed, pack, reference, unpack};
+use striae_he_eval::{Circuit, ClearBackend, HeBackend, HeClient, Seed, pack_batch, reference, unpack_batch};
 use striae_spaces::{
     Activation, AvgPool, Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Linear, Op, Padding, Shape, TypedGraph,
     WeightStore, zoo,
@@ -30,18 +30,19 @@ fn params(log_n: u32, depth: usize) -> CkksParams {
     .unwrap()
 }
 
-/// Runs one image through the circuit and compares result and counts.
+/// Runs a batch through the circuit and compares results and counts.
 fn check(name: &str, graph: &TypedGraph, log_n: u32, options: &LowerOptions, seed: u64) {
     let mut rng = rng(seed);
     let graph = folded(graph);
     let store = WeightStore::random(&graph, &mut rng);
-    let params = params(log_n, Lowerer::depth(&graph, options.fuse).unwrap());
+    let params = params(log_n, options.depth(&graph).unwrap());
     let calibration = Calibration::generic();
     let program = Arc::new(Lowerer::new(&calibration).lower(&graph, &params, options).unwrap());
     let (client, backend) = ClearBackend::keygen(&params, &program.keys(), Seed::Fixed(seed)).unwrap();
     let circuit = Circuit::compile(&backend, Arc::clone(&program), &graph, &store).unwrap();
-    let image = image(&graph, &mut rng);
-    let slots = pack(&program, &image).unwrap();
+    assert_eq!(program.batch(), options.batch);
+    let images: Vec<Vec<f32>> = (0..options.batch).map(|_| image(&graph, &mut rng)).collect();
+    let slots = pack_batch(&program, &images.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
     let encrypt = |s: &Vec<f64>| client.encrypt(s, program.depth(), circuit.input_scale()).unwrap();
     let input = slots.iter().map(encrypt).collect();
     backend.reset_counts();
@@ -49,9 +50,11 @@ fn check(name: &str, graph: &TypedGraph, log_n: u32, options: &LowerOptions, see
     assert_eq!(backend.counts(), program.counts(), "{name}: executed and predicted counts");
     assert_eq!(times.len(), program.steps.len());
     let decrypted: Vec<Vec<f64>> = output.iter().map(|ct| client.decrypt(ct).unwrap()).collect();
-    let expected = reference::logits(&graph, &store, &image).unwrap();
-    let error = relative_error(&unpack(&program, &decrypted), &expected);
-    assert!(error < 1e-6, "{name}: relative error {error:e} under {options:?}");
+    for (i, (logits, image)) in unpack_batch(&program, &decrypted).iter().zip(&images).enumerate() {
+        let expected = reference::logits(&graph, &store, image).unwrap();
+        let error = relative_error(logits, &expected);
+        assert!(error < 1e-6, "{name}: relative error {error:e} of image {i} under {options:?}");
+    }
 }
 
 #[test]
@@ -75,9 +78,17 @@ fn every_zoo_network_large() {
     }
 }
 
-/// Packings of the random networks, the default one twice as often as the others.
-const PACKINGS: [Packing; 4] =
-    [Packing::RowMajor, Packing::GroupInterleaved, Packing::Multiplexed, Packing::Multiplexed];
+/// Packings of the random networks, the default one more often than the others.
+const PACKINGS: [Packing; 8] = [
+    Packing::RowMajor,
+    Packing::GroupInterleaved,
+    Packing::Multiplexed,
+    Packing::Multiplexed,
+    Packing::MultiplexedBsgs,
+    Packing::Block(2),
+    Packing::Block(3),
+    Packing::Block(4),
+];
 
 /// A network of random convolutions, pools, activations and residual connections.
 fn random_network(rng: &mut rand_chacha::ChaCha8Rng) -> TypedGraph {
@@ -146,12 +157,14 @@ fn random_networks() {
             StrategyChoice::Always(Strategy::InputSide),
             StrategyChoice::Always(Strategy::OutputSide),
             StrategyChoice::Always(Strategy::BabyGiant { babies: 2 }),
+            StrategyChoice::Balanced,
         ]
         .choose(&mut rng)
         .unwrap();
         let options = LowerOptions {
             fuse: rng.random_bool(0.5),
             packing: *PACKINGS.choose(&mut rng).unwrap(),
+            batch: *[1, 1, 2, 4, 16].choose(&mut rng).unwrap(),
             input: *[InputPacking::Replicated, InputPacking::Packed].choose(&mut rng).unwrap(),
             strategy,
         };

@@ -75,7 +75,7 @@ pub fn rotations_of(program: &HeProgram, nodes: &[NodeId]) -> RotationKinds {
     let computes = |kind: &StepKind| match kind {
         StepKind::Linear(linear) => linear.sources.iter().any(|s| match &s.op {
             SourceOp::Conv(chain) => chain.iter().any(|id| nodes.contains(id)),
-            SourceOp::Dense { .. } | SourceOp::Identity => false,
+            SourceOp::Dense { .. } | SourceOp::Pool(_) | SourceOp::Identity => false,
         }),
         StepKind::Square { .. } | StepKind::WindowSum { .. } => false,
     };

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use striae_cost_model::Calibration;
-use striae_cost_model::hybrid::{HybridError, HybridEstimate, HybridStep, LinearCounts, NetworkLink, Protocol};
+use striae_cost_model::hybrid::{
+    Fusion, HybridError, HybridEstimate, HybridLayer, HybridStep, LinearCounts, NetworkLink, Protocol,
+};
 use striae_spaces::{NodeId, TypedGraph};
 
 /// A network with what it takes.
@@ -18,15 +20,24 @@ pub struct Costed {
 
 impl Costed {
     /// Estimates `graph` for one image.
-    pub fn new(graph: TypedGraph, protocol: Protocol, calibration: &Calibration) -> Result<Self, HybridError> {
-        let estimate = HybridEstimate::of(&graph, protocol, calibration)?;
+    ///
+    /// # Errors
+    /// Where the protocol has no packing for a layer.
+    pub fn new(
+        graph: TypedGraph,
+        protocol: Protocol,
+        fusion: Fusion,
+        calibration: &Calibration,
+    ) -> Result<Self, HybridError> {
+        let estimate = HybridEstimate::of(&graph, protocol, fusion, calibration)?;
         let total = estimate.total();
         Ok(Self { graph, estimate, total })
     }
 
     /// Operations of some of its layers.
     pub fn counts_of(&self, nodes: &[NodeId]) -> LinearCounts {
-        self.estimate.steps.iter().filter(|(node, _)| nodes.contains(node)).map(|(_, step)| step.counts).sum()
+        let among = |layer: &&HybridLayer| layer.nodes.iter().any(|node| nodes.contains(node));
+        self.estimate.layers.iter().filter(among).map(|layer| layer.step.counts).sum()
     }
 }
 
@@ -81,7 +92,7 @@ mod tests {
     use crate::counterpart;
 
     fn costed(graph: TypedGraph) -> Costed {
-        Costed::new(graph, Protocol::CrypTFlow2, &Calibration::generic()).expect("costs")
+        Costed::new(graph, Protocol::CrypTFlow2, Fusion::Never, &Calibration::generic()).expect("costs")
     }
 
     #[test]

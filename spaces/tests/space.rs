@@ -72,7 +72,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn operators_stay_within_the_bounds(seed in any::<u64>(), which in 0..4usize) {
+    fn operators_stay_within_the_bounds(seed in any::<u64>(), which in 0..6usize) {
         thread_local!(static SPACES: Vec<StriaSpace> = spaces());
         SPACES.with(|spaces| {
             let (space, mut rng) = (&spaces[which], rng(seed));
@@ -247,4 +247,45 @@ fn tight_bounds_are_still_sampled() {
         assert_valid(&space, genotype);
     }
     assert!(found.len() > 10);
+}
+
+#[test]
+fn the_large_networks_are_of_their_spaces() {
+    // Width and bottleneck where a stage has them, and its depth; masks alternate from block to block.
+    let row = |depth: i64, width: Option<i64>, middle: i64, mask: &str| (depth, width, middle, mask.to_owned());
+    let imagenet = [
+        row(1, None, 4, "row"),
+        row(1, None, 4, "column"),
+        row(1, Some(16), 16, "row"),
+        row(1, None, 16, "column"),
+        row(1, None, 16, "row"),
+        row(1, Some(16), 16, "column"),
+        row(1, None, 16, "row"),
+    ];
+    let tiny = imagenet.clone().map(|(depth, width, middle, mask)| (depth, width.map(|_| 8), middle.min(8), mask));
+    for (name, kernel, stages) in [("strianet-imagenet", 7, imagenet), ("strianet-tiny-imagenet", 3, tiny)] {
+        let mut params = vec![
+            ("stem.kernel".to_owned(), Choice::Int(kernel)),
+            ("stem.ciphertexts".to_owned(), Choice::Int(8)),
+            ("head.pool".to_owned(), Choice::Int(0)),
+        ];
+        for (i, (depth, width, middle, mask)) in stages.into_iter().enumerate() {
+            let mut set = |part: &str, choice| params.push((format!("stage{}.{part}", i + 1), choice));
+            set("depth", Choice::Int(depth));
+            set("bottleneck", Choice::Int(middle));
+            set("kernel", Choice::Int(7));
+            set("mask", Choice::Word(mask));
+            set("mixing", Choice::Word("shift".into()));
+            set("inner", Choice::Flag(false));
+            if let Some(width) = width {
+                set("ciphertexts", Choice::Int(width));
+                set("transition", Choice::Word("conv3".into()));
+            }
+        }
+        let space = builtin(name).unwrap();
+        let genotype = space.from_params(&params).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(space.build(&genotype).unwrap(), striae_spaces::zoo::build(name).unwrap());
+        let size = space.he_size(&genotype);
+        assert_eq!((size.external_rotations, size.waste()), (0, 0.0), "{name}");
+    }
 }

@@ -20,9 +20,14 @@
 //!   every group at once. `ceil(Co/G / p)` ciphertexts of `min(p, Ci/G + Co/G - 1)` non-zero offsets each. From `G = 2h`
 //!   on, which is the channel capacity, `p = 1`: an ExRot-Free convolution rotates under its taps only.
 //! - *Strides*: as in the code, the input is split into its `s^2` phases, convolutions of stride 1 on maps `s` times smaller, and
-//!   phases that no tap reads are left out. Their products are summed before the row rotations; the code sums shares afterwards.
+//!   phases that no tap reads are left out. Phases read under the same taps are packed as channels of one input: all of
+//!   them where kernels do not overlap. Products of all phases are summed before the row rotations; the code sums shares.
 //! - *Maps above 4096 pixels* are cut into strips of rows with a halo; each counts as a map of its own. The code takes a larger N.
+//! - *Maps of one pixel* make a dense convolution a product with a matrix, which is counted as a fully connected layer: the
+//!   convolution would spread over all `h = 4096` positions.
 //! - *Fully connected layers* above 8192 inputs or outputs are cut into parts of 8192; the code takes a larger N for the inputs.
+
+use std::collections::BTreeMap;
 
 use super::layer::{ConvShape, Kind};
 use super::tiles::Strips;
@@ -35,6 +40,7 @@ const ROW: usize = 4096;
 pub(super) fn counts(layer: &LinearLayer) -> Result<LinearCounts, HybridError> {
     match &layer.kind {
         Kind::Dense { rows, columns } => Ok(dense(*rows, *columns)),
+        Kind::Conv(conv) if conv.groups == 1 && (conv.height, conv.width) == (1, 1) => Ok(dense(conv.outs, conv.ins)),
         Kind::Conv(conv) => {
             let strips = strips(conv).ok_or_else(|| HybridError::MapTooWide {
                 node: layer.node,
@@ -60,21 +66,36 @@ fn strips(conv: &ConvShape) -> Option<Strips> {
     Strips::of(height, width, conv.out_height, halo(conv), ROW)
 }
 
-/// Phases of the stride that a tap reads.
-fn phases(conv: &ConvShape) -> usize {
-    let s = conv.stride as i32;
-    let mut phases: Vec<(i32, i32)> = conv.taps.iter().map(|t| (t.0.rem_euclid(s), t.1.rem_euclid(s))).collect();
-    phases.sort_unstable();
-    phases.dedup();
-    phases.len()
+/// Phases of the stride that are read under the same taps, which makes them channels of one input.
+struct Phases {
+    count: usize,
+    taps: usize,
 }
 
-/// Counts of one strip before taps and phases: ciphertexts, partial sums, and the rotations behind these.
+/// The phases that a tap reads. Taps are compared relative to each other: the client may shift what it encrypts.
+fn phases(conv: &ConvShape) -> Vec<Phases> {
+    let s = conv.stride as i32;
+    let mut by_phase: BTreeMap<(i32, i32), Vec<(i32, i32)>> = BTreeMap::new();
+    for &(y, x) in &conv.taps {
+        let phase = (y.rem_euclid(s), x.rem_euclid(s));
+        by_phase.entry(phase).or_default().push((y.div_euclid(s), x.div_euclid(s)));
+    }
+    let mut alike: BTreeMap<Vec<(i32, i32)>, usize> = BTreeMap::new();
+    for taps in by_phase.into_values() {
+        let [top, left] = [|t: &(i32, i32)| t.0, |t: &(i32, i32)| t.1].map(|of| taps.iter().map(of).min().unwrap_or(0));
+        *alike.entry(taps.iter().map(|t| (t.0 - top, t.1 - left)).collect()).or_default() += 1;
+    }
+    alike.into_iter().map(|(taps, count)| Phases { count, taps: taps.len() }).collect()
+}
+
+/// Counts of one strip before taps and phases.
 struct Channels {
+    /// Ciphertexts of the input.
     inputs: u64,
     outputs: u64,
+    /// Partial sums.
     products: u64,
-    /// Products `products * inputs` where every partial sum reads every input; batches of groups read their own only.
+    /// Pairs of an input and a partial sum that it is part of: all, or those of one batch of groups.
     pairs: u64,
     external: u64,
     swaps: u64,
@@ -82,17 +103,22 @@ struct Channels {
 
 fn convolution(conv: &ConvShape, strips: Strips) -> LinearCounts {
     let h = ROW / strips.block;
-    let channels = if conv.groups == 1 { ungrouped(conv.ins, conv.outs, h) } else { grouped(conv, h) };
-    let (count, taps, phases) = (strips.count as u64, conv.taps.len() as u64, phases(conv) as u64);
+    let channels = |ins| if conv.groups == 1 { ungrouped(ins, conv.outs, h) } else { grouped(conv, ins, h) };
+    let parts: Vec<(Channels, u64)> =
+        phases(conv).iter().map(|phases| (channels(conv.ins * phases.count), phases.taps as u64)).collect();
+    let sum = |of: fn(&(Channels, u64)) -> u64| parts.iter().map(of).fold(0, u64::saturating_add);
+    // All phases are summed into the same partial sums.
+    let most = |of: fn(&Channels) -> u64| parts.iter().map(|part| of(&part.0)).max().unwrap_or(0);
+    let count = strips.count as u64;
     LinearCounts {
-        internal: count * channels.inputs * (taps - phases),
-        external: count * channels.external,
-        swaps: count * channels.swaps,
+        internal: count * sum(|(channels, taps)| channels.inputs * (taps - 1)),
+        external: count * most(|c| c.external),
+        swaps: count * most(|c| c.swaps),
         dense: 0,
-        multiplications: count.saturating_mul(channels.pairs).saturating_mul(taps),
-        products: count * channels.products,
-        inputs: count * channels.inputs * phases,
-        outputs: count * channels.outputs,
+        multiplications: count.saturating_mul(sum(|(channels, taps)| channels.pairs.saturating_mul(*taps))),
+        products: count * most(|c| c.products),
+        inputs: count * sum(|(channels, _)| channels.inputs),
+        outputs: count * most(|c| c.outputs),
     }
 }
 
@@ -112,11 +138,12 @@ fn ungrouped(ins: usize, outs: usize, h: usize) -> Channels {
     }
 }
 
-fn grouped(conv: &ConvShape, h: usize) -> Channels {
+/// `ins` input channels per group.
+fn grouped(conv: &ConvShape, ins: usize, h: usize) -> Channels {
     let batches = conv.groups.div_ceil(2 * h) as u64;
     let positions = (h / conv.groups.div_ceil(2).next_power_of_two()).max(1);
-    let (inputs, outputs) = (conv.ins.div_ceil(positions) as u64, conv.outs.div_ceil(positions) as u64);
-    let offsets = positions.min(conv.ins + conv.outs - 1) as u64;
+    let (inputs, outputs) = (ins.div_ceil(positions) as u64, conv.outs.div_ceil(positions) as u64);
+    let offsets = positions.min(ins + conv.outs - 1) as u64;
     let products = batches * outputs * offsets;
     Channels {
         inputs: batches * inputs,

@@ -21,6 +21,7 @@
 use serde::Serialize;
 use striae_spaces::{NodeId, Op, TypedGraph};
 
+use super::chains::{Chain, Fusion, chains};
 use super::sums::linear_layers;
 use super::two_party::{Exchange, VALUE_BITS, feeds_activation, relu, truncation};
 use super::{HybridError, LinearCounts, LinearLayer, NetworkLink, Protocol, cheetah, cryptflow2};
@@ -78,42 +79,53 @@ impl HybridStep {
     }
 }
 
+/// A linear layer or an activation with what it takes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HybridLayer {
+    /// Its nodes: several where convolutions are fused.
+    pub nodes: Vec<NodeId>,
+    /// What it takes, the truncation of a linear layer included.
+    pub step: HybridStep,
+}
+
 /// What a network takes under a protocol.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HybridEstimate {
     /// The protocol.
     pub protocol: Protocol,
-    /// Linear layers and activations, in the order of the network. A layer's truncation is part of it.
-    pub steps: Vec<(NodeId, HybridStep)>,
+    /// Linear layers and activations, in the order of the network.
+    pub layers: Vec<HybridLayer>,
 }
 
 impl HybridEstimate {
     /// Counts and estimates every layer of `network` for one image.
-    pub fn of(network: &TypedGraph, protocol: Protocol, calibration: &Calibration) -> Result<Self, HybridError> {
-        let times = Times::of(protocol, calibration);
-        let consumers = network.consumers();
-        let mut steps = Vec::new();
-        let mut layers = linear_layers(network).into_iter().peekable();
-        for id in network.ids() {
-            if let Some(layer) = layers.next_if(|layer| layer.node == id) {
-                let mut step = times.step(protocol, &layer)?;
-                if layer.result != network.output() {
-                    let sign_known = feeds_activation(network, &consumers, layer.result);
-                    step.exchange(layer.output.len(), truncation(protocol, sign_known));
-                }
-                steps.push((id, step));
-            } else if matches!(network.node(id).op, Op::Activation(_)) {
-                let mut step = HybridStep::default();
-                step.exchange(network.shape(id).len(), relu(protocol, VALUE_BITS));
-                steps.push((id, step));
-            }
+    ///
+    /// # Errors
+    /// Where the protocol has no packing for a layer.
+    pub fn of(
+        network: &TypedGraph,
+        protocol: Protocol,
+        fusion: Fusion,
+        calibration: &Calibration,
+    ) -> Result<Self, HybridError> {
+        let estimator =
+            Estimator { network, protocol, consumers: network.consumers(), times: Times::of(protocol, calibration) };
+        let mut layers = Vec::new();
+        for chain in chains(network, linear_layers(network)) {
+            layers.extend(estimator.chain(&chain, fusion)?);
         }
-        Ok(Self { protocol, steps })
+        for id in network.ids().filter(|&id| matches!(network.node(id).op, Op::Activation(_))) {
+            let mut step = HybridStep::default();
+            step.exchange(network.shape(id).len(), relu(protocol, VALUE_BITS));
+            layers.push(HybridLayer { nodes: vec![id], step });
+        }
+        layers.sort_by_key(|layer| layer.nodes[0]);
+        Ok(Self { protocol, layers })
     }
 
     /// All steps together.
     pub fn total(&self) -> HybridStep {
-        self.steps.iter().fold(HybridStep::default(), |sum, (_, step)| sum.and(step))
+        self.layers.iter().fold(HybridStep::default(), |sum, layer| sum.and(&layer.step))
     }
 
     /// Time from start to end over a network.
@@ -129,6 +141,39 @@ impl LinearLayer {
             Protocol::CrypTFlow2 => cryptflow2::counts(self),
             Protocol::Cheetah => cheetah::counts(self),
         }
+    }
+}
+
+struct Estimator<'a> {
+    network: &'a TypedGraph,
+    protocol: Protocol,
+    consumers: Vec<Vec<NodeId>>,
+    times: Times,
+}
+
+impl Estimator<'_> {
+    /// The layers of a chain: one if they are fused, else all of them.
+    fn chain(&self, chain: &Chain, fusion: Fusion) -> Result<Vec<HybridLayer>, HybridError> {
+        let parts = || chain.parts.iter().map(|part| self.layer(part, vec![part.node])).collect::<Result<Vec<_>, _>>();
+        let whole = || self.layer(&chain.whole, chain.parts.iter().map(|part| part.node).collect());
+        let time = |layers: &[HybridLayer]| layers.iter().map(|l| l.step.latency(&NetworkLink::LAN).0).sum::<f64>();
+        match fusion {
+            Fusion::Never => parts(),
+            Fusion::Always => Ok(vec![whole()?]),
+            Fusion::Cheapest => {
+                let (parts, whole) = (parts()?, vec![whole()?]);
+                Ok(if time(&whole) <= time(&parts) { whole } else { parts })
+            }
+        }
+    }
+
+    fn layer(&self, layer: &LinearLayer, nodes: Vec<NodeId>) -> Result<HybridLayer, HybridError> {
+        let mut step = self.times.step(self.protocol, layer)?;
+        if layer.result != self.network.output() {
+            let sign_known = feeds_activation(self.network, &self.consumers, layer.result);
+            step.exchange(layer.output.len(), truncation(self.protocol, sign_known));
+        }
+        Ok(HybridLayer { nodes, step })
     }
 }
 

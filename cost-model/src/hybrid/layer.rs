@@ -1,6 +1,6 @@
 //! The linear layers of a network as the protocols see them.
 
-use striae_spaces::{Conv2d, KernelMask, NodeId, Op, Padding, Shape, TypedGraph};
+use striae_spaces::{Conv2d, Grouping, KernelMask, NodeId, Op, Padding, Shape, TypedGraph};
 
 /// A linear layer with the shapes around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +25,15 @@ pub(super) enum Kind {
     Dense { rows: usize, columns: usize },
 }
 
-/// What a convolution's cost depends on. Which channels form a group does not matter: the client may pack them in any order.
+/// What a convolution's cost depends on. Which channels form a group only matters to what can be fused: the client may pack
+/// them in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ConvShape {
     pub(super) height: usize,
     pub(super) width: usize,
     pub(super) out_height: usize,
     pub(super) groups: usize,
+    pub(super) grouping: Grouping,
     /// Channels of a group, in and out.
     pub(super) ins: usize,
     pub(super) outs: usize,
@@ -49,13 +51,14 @@ impl ConvShape {
         let taps = conv.taps(0);
         let mut all_taps = taps.clone();
         if conv.kernel.mask == KernelMask::Alternating {
-            all_taps.extend(conv.taps(1));
+            all_taps.extend(conv.taps(1).into_iter().filter(|tap| !taps.contains(tap)));
         }
         Self {
             height,
             width,
             out_height,
             groups: conv.groups,
+            grouping: conv.grouping,
             ins: input.channels() / conv.groups,
             outs: conv.out_channels / conv.groups,
             stride: conv.stride,

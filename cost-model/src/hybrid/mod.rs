@@ -22,16 +22,17 @@
 //!
 //! ```
 //! use striae_cost_model::Calibration;
-//! use striae_cost_model::hybrid::{HybridEstimate, NetworkLink, Protocol};
+//! use striae_cost_model::hybrid::{Fusion, HybridEstimate, NetworkLink, Protocol};
 //!
 //! let network = striae_spaces::zoo::build("resnet20")?;
-//! let estimate = HybridEstimate::of(&network, Protocol::CrypTFlow2, &Calibration::generic())?;
+//! let estimate = HybridEstimate::of(&network, Protocol::CrypTFlow2, Fusion::Cheapest, &Calibration::generic())?;
 //! let all = estimate.total();
 //! println!("{} rotations, {} by {}", all.counts.rotations(), all.bytes(), NetworkLink::WAN.name);
 //! assert!(estimate.latency(&NetworkLink::WAN) > estimate.latency(&NetworkLink::LAN));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod chains;
 mod cheetah;
 mod counts;
 mod cryptflow2;
@@ -44,9 +45,10 @@ mod sums;
 mod tiles;
 mod two_party;
 
+pub use chains::Fusion;
 pub use counts::LinearCounts;
 pub use error::HybridError;
-pub use estimate::{HybridEstimate, HybridStep};
+pub use estimate::{HybridEstimate, HybridLayer, HybridStep};
 pub use layer::LinearLayer;
 pub use network::NetworkLink;
 pub use protocol::{Protocol, UnknownProtocol};

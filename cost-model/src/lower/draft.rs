@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use striae_spaces::{AvgPool, Grouping, Node, NodeId, Op, Shape, TypedGraph};
+use striae_spaces::{AvgPool, NodeId, Op, TypedGraph};
 
 use crate::{
     CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, Strategy, StrategyChoice, Value,
     ValueId,
-    packing::{ChannelOrder, Grid, Layout, MapLayout, Packing, VectorLayout},
+    packing::{Layout, Packing},
     program::{square_counts, window_counts},
 };
 
 use super::{
-    InputPacking, LowerOptions,
+    LowerOptions,
+    dense::Embedding,
     diagonals::rotation,
+    input::input_layout,
     layers::{Layer, LayerKey, Layers, LayoutId, Operator, Times},
-    stages::{Stage, source_desc, stages},
+    stages::{Stage, Staging, source_desc, stages},
 };
 
 /// The stages of a network with their multiplicative depths.
@@ -28,8 +30,8 @@ pub(crate) struct Staged {
 
 impl Staged {
     /// Splits `graph` into stages.
-    pub(crate) fn new(graph: &TypedGraph, fuse: bool) -> Result<Self, CostError> {
-        let stages = stages(graph, fuse)?;
+    pub(crate) fn new(graph: &TypedGraph, staging: Staging) -> Result<Self, CostError> {
+        let stages = stages(graph, staging)?;
         let mut depths = vec![0];
         for stage in &stages {
             let depth = match stage {
@@ -62,6 +64,8 @@ impl Staged {
 /// A network laid out in ciphertexts of some number of slots.
 pub(crate) struct Draft<'s> {
     slots: usize,
+    packing: Packing,
+    interleaved: usize,
     staged: &'s Staged,
     layouts: Vec<LayoutId>,
     parts: Vec<Part>,
@@ -96,15 +100,19 @@ impl<'s> Draft<'s> {
         options: &LowerOptions,
         recorded: &[Strategy],
     ) -> Result<Self, CostError> {
-        let input = layers.intern(input_layout(graph, slots, options)?);
-        let mut drafter = Drafter { layers, graph, slots, options, recorded: recorded.iter(), layouts: vec![input] };
+        let (input, interleaved) = input_layout(graph, slots, options)?;
+        let input = layers.intern(input);
+        let image_slots = slots / interleaved;
+        let mut drafter =
+            Drafter { layers, graph, slots: image_slots, options, recorded: recorded.iter(), layouts: vec![input] };
         let mut parts = Vec::with_capacity(staged.stages.len());
         for stage in &staged.stages {
             let (part, layout) = drafter.stage(stage)?;
             parts.push(part);
             drafter.layouts.push(layout);
         }
-        Ok(Self { slots, staged, layouts: drafter.layouts, parts })
+        let packing = options.packing;
+        Ok(Self { slots, packing, interleaved, staged, layouts: drafter.layouts, parts })
     }
 
     /// Levels of the network.
@@ -140,8 +148,43 @@ impl<'s> Draft<'s> {
         let values = self.layouts.iter().enumerate().map(value).collect();
         let parts = self.staged.stages.iter().zip(&self.parts).enumerate();
         let (steps, counts) =
-            parts.map(|(i, (stage, part))| step(layers, stage, part, self.level(i + 1), times)).unzip();
-        (HeProgram { slots: self.slots, values, steps }, counts)
+            parts.map(|(i, (stage, part))| self.step(layers, stage, part, self.level(i + 1), times)).unzip();
+        let Self { slots, packing, interleaved, .. } = *self;
+        (HeProgram { slots, packing, interleaved, values, steps }, counts)
+    }
+
+    /// One step whose result is at `level`, and its operations.
+    fn step(
+        &self,
+        layers: &mut Layers,
+        stage: &Stage,
+        part: &Part,
+        level: usize,
+        times: &Times<'_>,
+    ) -> (Step, OpCounts) {
+        let node = stage.node();
+        let (kind, counts) = match (stage, part) {
+            (Stage::Linear { sources, .. }, Part::Linear { inputs, layer }) => {
+                let chosen = layer.candidate(layers.choose(layer, times, level).1);
+                let plan = match self.interleaved {
+                    1 => Arc::clone(&chosen.plan),
+                    images => Arc::new(chosen.plan.spread(images)),
+                };
+                let (kinds, strategy) = (chosen.kinds, chosen.strategy);
+                let (inputs, sources) = (inputs.clone(), sources.clone());
+                let linear = LinearStep { inputs, sources, plan, kinds, strategy, level: level + 1 };
+                (StepKind::Linear(linear), part.counts(layers.choose(layer, times, level).1))
+            }
+            (Stage::Square { input, shift, .. }, Part::Square { counts }) => {
+                (StepKind::Square { input: *input, shift: *shift }, *counts)
+            }
+            (Stage::WindowSum { input, .. }, Part::WindowSum { counts, stages }) => {
+                let spread = |rotations: &Vec<u32>| rotations.iter().map(|r| r * self.interleaved as u32).collect();
+                (StepKind::WindowSum { input: *input, stages: stages.iter().map(spread).collect() }, *counts)
+            }
+            _ => unreachable!("a draft has one part of the same kind for each stage"),
+        };
+        (Step { node, kind }, counts)
     }
 }
 
@@ -149,7 +192,7 @@ impl Part {
     /// Operations of the step; of a linear step, of one of its candidates.
     pub(super) fn counts(&self, chosen: usize) -> OpCounts {
         match self {
-            Self::Linear { layer, .. } => layer.candidate(chosen).counts,
+            Self::Linear { layer, .. } => layer.candidate(chosen).counts * layer.groups,
             Self::Square { counts } | Self::WindowSum { counts, .. } => *counts,
         }
     }
@@ -157,33 +200,14 @@ impl Part {
     /// Seconds of the step if its result is at `level`, and which of a linear step's candidates that is.
     pub(super) fn price(&self, layers: &mut Layers, times: &Times<'_>, level: usize) -> (f64, usize) {
         match self {
-            Self::Linear { layer, .. } => layers.choose(layer, times, level),
+            Self::Linear { layer, .. } => {
+                let (seconds, chosen) = layers.choose(layer, times, level);
+                (layer.groups as f64 * seconds, chosen)
+            }
             Self::Square { counts } => (times.levels[level + 1].seconds(counts).0, 0),
             Self::WindowSum { counts, .. } => (times.levels[level].seconds(counts).0, 0),
         }
     }
-}
-
-/// One step whose result is at `level`, and its operations.
-fn step(layers: &mut Layers, stage: &Stage, part: &Part, level: usize, times: &Times<'_>) -> (Step, OpCounts) {
-    let node = stage.node();
-    let (kind, counts) = match (stage, part) {
-        (Stage::Linear { sources, .. }, Part::Linear { inputs, layer }) => {
-            let chosen = layer.candidate(layers.choose(layer, times, level).1);
-            let (plan, kinds, strategy) = (Arc::clone(&chosen.plan), chosen.kinds, chosen.strategy);
-            let (inputs, sources) = (inputs.clone(), sources.clone());
-            let linear = LinearStep { inputs, sources, plan, kinds, strategy, level: level + 1 };
-            (StepKind::Linear(linear), chosen.counts)
-        }
-        (Stage::Square { input, shift, .. }, Part::Square { counts }) => {
-            (StepKind::Square { input: *input, shift: *shift }, *counts)
-        }
-        (Stage::WindowSum { input, .. }, Part::WindowSum { counts, stages }) => {
-            (StepKind::WindowSum { input: *input, stages: stages.clone() }, *counts)
-        }
-        _ => unreachable!("a draft has one part of the same kind for each stage"),
-    };
-    (Step { node, kind }, counts)
 }
 
 /// Lays out one stage after the other.
@@ -240,7 +264,7 @@ impl Drafter<'_> {
                 inputs.push(source.input);
             }
             let layout = self.layouts[source.input.index()];
-            operators.push((operand, layout, self.operator(source, self.layers.layout(layout), node)));
+            operators.push((operand, layout, self.operator(source, self.layers.layout(layout), node)?));
         }
         let packing = self.options.packing;
         let strategy = self.recorded.next().map_or(self.options.strategy, |s| StrategyChoice::Always(*s));
@@ -250,67 +274,22 @@ impl Drafter<'_> {
         Ok((Part::Linear { inputs, layer }, output))
     }
 
-    fn operator(&self, source: &Source, layout: &Layout, node: NodeId) -> Operator {
-        match &source.op {
-            SourceOp::Dense { linear, .. } => Operator::Dense(self.graph.shape(*linear).len()),
-            SourceOp::Identity | SourceOp::Conv(_) => {
-                source_desc(self.graph, &source.op, layout, node).map_or(Operator::Copy, Operator::Conv)
+    fn operator(&self, source: &Source, layout: &Layout, node: NodeId) -> Result<Operator, CostError> {
+        if let Some(desc) = source_desc(self.graph, &source.op, layout, node) {
+            return Ok(Operator::Conv(desc));
+        }
+        match (&source.op, layout) {
+            (SourceOp::Dense { .. }, Layout::Map(map)) if map.has_images_in_gaps() => {
+                let why = format!("a batch needs square maps, these are {}x{}", map.height, map.width);
+                Err(CostError::Unsupported { node, op: "linear", why })
             }
+            (SourceOp::Dense { linear, .. }, _) => {
+                let embedding = Embedding::of(self.options.packing, node == self.graph.output());
+                Ok(Operator::Dense(self.graph.shape(*linear).len(), embedding))
+            }
+            (SourceOp::Identity | SourceOp::Conv(_) | SourceOp::Pool(_), _) => Ok(Operator::Copy),
         }
     }
-}
-
-/// How the client packs the image; a vector is repeated through the ciphertext.
-fn input_layout(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Result<Layout, CostError> {
-    let shape = graph.input_shape();
-    match shape {
-        Shape::Map { .. } => {
-            let grid = Grid::fit(graph, &node_gaps(graph), slots)?;
-            let replicated = options.input == InputPacking::Replicated;
-            Ok(Layout::Map(MapLayout::input(grid, shape, replicated, channel_order(graph, options.packing))))
-        }
-        Shape::Vector { features } if features.next_power_of_two() <= slots => {
-            Ok(Layout::Vector(VectorLayout { features, period: features.next_power_of_two() }))
-        }
-        Shape::Vector { features } => {
-            let block = features.next_power_of_two();
-            Err(CostError::MapTooLarge { shape, block, slots })
-        }
-    }
-}
-
-/// Group-interleaved packing lays contiguous groups across the ciphertexts. A group of one channel is as good either way; a
-/// network that has interleaved groups too keeps the order that those want.
-fn channel_order(graph: &TypedGraph, packing: Packing) -> ChannelOrder {
-    let grouping = |node: &Node| {
-        let Op::Conv2d(conv) = &node.op else { return None };
-        let channels = graph.shape(node.inputs[0]).channels().max(conv.out_channels);
-        (conv.groups > 1 && conv.groups < channels).then_some(conv.grouping)
-    };
-    let mut groupings = graph.nodes().iter().filter_map(grouping).peekable();
-    let contiguous = groupings.peek().is_some() && groupings.all(|g| g == Grouping::Contiguous);
-    if packing == Packing::GroupInterleaved && contiguous { ChannelOrder::Across } else { ChannelOrder::Within }
-}
-
-/// Distance of neighbouring pixels at every node; 1 for vectors, which take no part in the grid.
-fn node_gaps(graph: &TypedGraph) -> Vec<usize> {
-    let single = |node: &Node| graph.shape(node.inputs[0]).spatial() == (1, 1);
-    let mut gaps: Vec<usize> = Vec::with_capacity(graph.nodes().len());
-    for node in graph.nodes() {
-        let before = node.inputs.first().map_or(1, |i| gaps[i.index()]);
-        gaps.push(match &node.op {
-            _ if matches!(node.shape, Shape::Vector { .. }) => 1,
-            // A single pixel has no neighbours to move apart; see `MapLayout::strided`.
-            Op::Conv2d(_) if single(node) => before,
-            Op::Conv2d(conv) => before.saturating_mul(conv.stride),
-            // A window as large as the map leaves one pixel: no gap has to fit behind it.
-            Op::AvgPool(_) if node.shape.spatial() == (1, 1) => 1,
-            Op::AvgPool(pool) => before.saturating_mul(pool.stride),
-            Op::Linear(_) | Op::Flatten => 1,
-            Op::Input | Op::Activation(_) | Op::Add | Op::BatchNorm => before,
-        });
-    }
-    gaps
 }
 
 /// Rotations that sum `size` neighbours `unit` slots apart: doubling where the size is a power of two.

@@ -13,18 +13,15 @@ use crate::{
 };
 
 use super::{
-    diagonals::dense_links,
+    dense::{Embedding, dense_links},
     hash::HashMap,
-    stages::ConvDesc,
-    step_links::step_links,
-    strategy::{StepShape, StrategyChoice, candidates, plan},
+    stages::{ConvDesc, MAX_WEIGHTS},
+    step_links::{operand_ciphertexts, step_links},
+    strategy::{StepShape, StrategyChoice, balanced, candidates, plan},
 };
 
 /// Ciphertexts that the indices of [`Term`](crate::Term) can tell apart.
 const MAX_CIPHERTEXTS: usize = 1 << 16;
-
-/// Most weights of one layer; VGG-16's largest has 103 million.
-const MAX_WEIGHTS: usize = 1 << 27;
 
 /// Index of a layout in [`Layers`].
 pub(super) type LayoutId = u32;
@@ -44,7 +41,8 @@ pub(super) struct LayerKey {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Operator {
     Conv(ConvDesc),
-    Dense(usize),
+    /// A fully connected layer with so many outputs.
+    Dense(usize, Embedding),
     Copy,
 }
 
@@ -61,6 +59,8 @@ pub(super) struct Times<'t> {
 /// A linear step, laid out.
 pub(super) struct Layer {
     pub(super) output: LayoutId,
+    /// Groups of images, each a run of the plan.
+    pub(super) groups: u64,
     /// Which it is of those known.
     index: usize,
     /// Ways to split its rotations; at least one, and none that another beats whatever the times are.
@@ -169,13 +169,12 @@ impl Layers {
     /// Refuses layers whose diagonals would take minutes to list and gigabytes to keep.
     fn check_size(&self, key: &LayerKey, node: NodeId) -> Result<(), CostError> {
         for (_, layout, operator) in &key.operators {
-            check_ciphertexts(self.ciphertexts(*layout), node)?;
             let (op, weights) = match operator {
                 Operator::Conv(ConvDesc { input, conv, .. }) => {
                     let pairs = conv.out_channels.saturating_mul(input.channels() / conv.groups);
                     ("conv", pairs.saturating_mul(conv.kernel.tap_count()))
                 }
-                Operator::Dense(outputs) => ("linear", self.layout(*layout).len().saturating_mul(*outputs)),
+                Operator::Dense(outputs, _) => ("linear", self.layout(*layout).len().saturating_mul(*outputs)),
                 Operator::Copy => ("add", 0),
             };
             if weights > MAX_WEIGHTS {
@@ -190,25 +189,28 @@ impl Layers {
     fn output_layout(&self, key: &LayerKey, node: NodeId) -> Result<Layout, CostError> {
         let moves = |(_, _, op): &&(usize, LayoutId, Operator)| match op {
             Operator::Conv(desc) => desc.conv.groups < desc.output.channels() || desc.conv.stride > 1,
-            Operator::Dense(_) => true,
+            Operator::Dense(..) => true,
             Operator::Copy => false,
         };
         let Some((_, layout, operator)) = key.operators.iter().find(moves).or(key.operators.first()) else {
             return Err(CostError::Unsupported { node, op: "linear step", why: "it has no operands".to_owned() });
         };
         match (operator, self.layout(*layout)) {
-            (Operator::Dense(outputs), layout) => {
+            (Operator::Dense(outputs, embedding), layout) => {
                 if outputs.next_power_of_two() > key.slots {
                     let why = format!("{outputs} outputs do not fit into {} slots", key.slots);
                     return Err(CostError::Unsupported { node, op: "linear", why });
                 }
-                Ok(Layout::Vector(dense_links(layout, key.slots, *outputs).output))
+                Ok(Layout::Vector(dense_links(layout, key.slots, *outputs, *embedding).output))
             }
             (Operator::Conv(desc), Layout::Map(map)) => {
                 // An identity keeps its own shape; every other operator has the node's.
-                let shape = if desc.output.channels() == key.shape.channels() { key.shape } else { desc.output };
+                let of_node = desc.output.channels() == key.shape.channels() && matches!(key.shape, Shape::Map { .. });
+                let shape = if of_node { key.shape } else { desc.output };
                 let strided = map.strided(shape, desc.conv.stride);
-                Ok(Layout::Map(if key.packing == Packing::Multiplexed { strided.filled() } else { strided }))
+                let single_shot = key.packing == Packing::MultiplexedBsgs;
+                let channels = key.packing.multiplexes();
+                Ok(Layout::Map(if single_shot { strided.gathered() } else { strided.filled(channels) }))
             }
             (Operator::Copy | Operator::Conv(_), layout) => Ok(layout.clone()),
         }
@@ -221,18 +223,21 @@ impl Layers {
                 inputs.push(self.layout(*layout));
             }
         }
-        let ciphertexts = inputs.iter().map(|l| l.ciphertexts()).sum();
-        let outputs = output.ciphertexts();
+        let apart = || {
+            let why = "its operands stand at different slots".to_owned();
+            CostError::Unsupported { node, op: "add", why }
+        };
+        let read: Option<Vec<usize>> = inputs.iter().map(|input| operand_ciphertexts(input, &output)).collect();
+        let ciphertexts = read.ok_or_else(apart)?.iter().sum();
+        let outputs = output.group_ciphertexts();
         check_ciphertexts(ciphertexts, node)?;
         check_ciphertexts(outputs, node)?;
         let operators = key.operators.iter().map(|(operand, _, operator)| (*operand, operator));
-        let (links, folds) = step_links(operators, &inputs, &output, key.slots).ok_or_else(|| {
-            let why = "its operands stand at different slots".to_owned();
-            CostError::Unsupported { node, op: "add", why }
-        })?;
+        let (links, folds) = step_links(operators, &inputs, &output, key.slots).ok_or_else(apart)?;
         let shape = StepShape { slots: key.slots, inputs: ciphertexts, outputs, folds: &folds };
         let strategies = match key.strategy {
             StrategyChoice::Cheapest => candidates(&links),
+            StrategyChoice::Balanced => vec![balanced(&links)],
             StrategyChoice::Always(strategy) => vec![strategy],
         };
         let all = strategies.into_iter().map(|strategy| {
@@ -241,7 +246,8 @@ impl Layers {
             Candidate { plan: Arc::new(plan), kinds, strategy, counts }
         });
         let candidates = all.fold(Vec::new(), keep_unbeaten);
-        Ok(Layer { output: self.intern(output), index: self.known.len(), candidates })
+        let groups = output.groups() as u64;
+        Ok(Layer { output: self.intern(output), groups, index: self.known.len(), candidates })
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use striae_spaces::TypedGraph;
 
 use crate::{
-    CkksParams, CostError, Estimate, HeProgram, PlanOptions, RingType, StrategyChoice,
+    CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, ParamsError, PlanOptions, RingType, StrategyChoice,
     calibration::{Calibration, OpTimes},
     chains,
     estimate::estimate_counted,
@@ -17,6 +17,7 @@ use super::{
     draft::{Draft, Part, Staged},
     hash::HashMap,
     layers::{Layers, Times},
+    stages::Staging,
 };
 
 /// How the client packs the image.
@@ -37,6 +38,8 @@ pub struct LowerOptions {
     pub fuse: bool,
     /// How maps are packed.
     pub packing: Packing,
+    /// Images of one run, a power of two.
+    pub batch: usize,
     /// How the client packs the image.
     pub input: InputPacking,
     /// How rotations are split.
@@ -48,9 +51,26 @@ impl Default for LowerOptions {
         Self {
             fuse: true,
             packing: Packing::default(),
+            batch: 1,
             input: InputPacking::default(),
             strategy: StrategyChoice::default(),
         }
+    }
+}
+
+impl LowerOptions {
+    /// Levels that `graph` needs.
+    ///
+    /// # Errors
+    ///
+    /// [`CostError::Unsupported`] for what does not run on ciphertexts.
+    pub fn depth(&self, graph: &TypedGraph) -> Result<usize, CostError> {
+        Ok(Staged::new(graph, self.staging())?.depth())
+    }
+
+    /// How they split a network into stages.
+    pub(crate) fn staging(&self) -> Staging {
+        Staging::of(self.fuse, self.packing, self.batch)
     }
 }
 
@@ -59,6 +79,29 @@ type ChainKey = (RingType, u32, usize, u32, u32);
 
 /// Times of each level, by ring, log2 N and number of special primes.
 type KnownTimes = HashMap<(RingType, u32, usize), Vec<OpTimes>>;
+
+/// Level whose times choose strategies where programs are only counted.
+const COUNTING_LEVEL: usize = 8;
+
+/// Parameters with ciphertexts of `slots` slots, for their times alone.
+fn counting_params(slots: usize) -> Result<CkksParams, CostError> {
+    let log_slots = slots.max(1).ilog2();
+    // The standard ring ends at 2^15 slots.
+    let (ring, log_n) =
+        if log_slots < 16 { (RingType::Standard, log_slots + 1) } else { (RingType::ConjugateInvariant, log_slots) };
+    if !slots.is_power_of_two() {
+        return Err(ParamsError::LogN { log_n }.into());
+    }
+    let literal = CkksParamsLiteral {
+        log_n,
+        log_q: vec![40; COUNTING_LEVEL + 1],
+        log_p: vec![41; 2],
+        log_scale: 30,
+        ring,
+        insecure: true,
+    };
+    Ok(CkksParams::try_from(literal)?)
+}
 
 /// Lowers networks; keeps the layers, times and modulus chains it has met.
 #[derive(Clone)]
@@ -83,9 +126,9 @@ impl<'a> Lowerer<'a> {
         self.calibration
     }
 
-    /// Levels that `graph` needs.
+    /// Levels that `graph` needs, packed as by default.
     pub fn depth(graph: &TypedGraph, fuse: bool) -> Result<usize, CostError> {
-        Ok(Staged::new(graph, fuse)?.depth())
+        LowerOptions { fuse, ..LowerOptions::default() }.depth(graph)
     }
 
     /// Lowers `graph` for `params`; the program starts at the level its depth needs, not at the parameters' highest.
@@ -95,7 +138,7 @@ impl<'a> Lowerer<'a> {
         params: &CkksParams,
         options: &LowerOptions,
     ) -> Result<HeProgram, CostError> {
-        let staged = Staged::new(graph, options.fuse)?;
+        let staged = Staged::new(graph, options.staging())?;
         let (levels, available) = (staged.depth(), params.max_level());
         if levels > available {
             return Err(CostError::NotEnoughLevels { levels, available });
@@ -103,6 +146,24 @@ impl<'a> Lowerer<'a> {
         let draft = self.draft(graph, &staged, params.slots(), options)?;
         self.meet(params, staged.depth());
         Ok(draft.program(&mut self.layers, &times_of(&self.times, params)).0)
+    }
+
+    /// Lowers `graph` to count its operations only: whatever its depth, for ciphertexts of `slots` slots, a power of two from
+    /// 2^9 to 2^16. No modulus chain holds most of such programs, so strategies are chosen by the times of one level, the
+    /// same for all steps, and nothing runs them. Bootstrappings are not counted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::lower`] but for its levels, and [`CostError::Params`] for other numbers of slots.
+    pub fn count(&self, graph: &TypedGraph, slots: usize, options: &LowerOptions) -> Result<HeProgram, CostError> {
+        let params = counting_params(slots)?;
+        let staged = Staged::new(graph, options.staging())?;
+        // Choices are remembered by level, so these must not meet those of real parameters.
+        let mut layers = Layers::default();
+        let draft = Draft::new(&mut layers, graph, &staged, slots, options, &[])?;
+        let times = vec![self.calibration.times(&params, COUNTING_LEVEL); staged.depth() + 1];
+        let times = Times { ring: params.ring(), special: params.log_p().len(), levels: &times };
+        Ok(draft.program(&mut layers, &times).0)
     }
 
     /// Lays out `graph` for ciphertexts of `slots` slots.

@@ -6,9 +6,11 @@
 //! seen, since the networks of a search share most of them.
 
 pub(crate) mod bit_set;
+pub mod dense;
 pub mod diagonals;
 mod draft;
 mod hash;
+mod input;
 mod layers;
 mod lowerer;
 mod recipe;

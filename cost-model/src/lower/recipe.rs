@@ -21,6 +21,8 @@ pub struct Recipe {
     pub fuse: bool,
     /// [`LowerOptions::packing`].
     pub packing: Packing,
+    /// [`LowerOptions::batch`].
+    pub batch: usize,
     /// [`LowerOptions::input`].
     pub input: InputPacking,
     /// How the rotations of each linear step are split, in the order of the program.
@@ -35,7 +37,7 @@ impl Recipe {
             StepKind::Square { .. } | StepKind::WindowSum { .. } => None,
         };
         let strategies = program.steps.iter().filter_map(|step| strategy(&step.kind)).collect();
-        Self { fuse: options.fuse, packing: options.packing, input: options.input, strategies }
+        Self { fuse: options.fuse, packing: options.packing, batch: options.batch, input: options.input, strategies }
     }
 
     /// Lowers `graph` for `params` as recorded.
@@ -44,7 +46,7 @@ impl Recipe {
     ///
     /// Those of [`Lowerer::lower`](super::Lowerer::lower), and [`CostError::Recipe`] where the record is not of this network.
     pub fn lower(&self, graph: &TypedGraph, params: &CkksParams) -> Result<HeProgram, CostError> {
-        let staged = Staged::new(graph, self.fuse)?;
+        let staged = Staged::new(graph, self.options().staging())?;
         let (levels, available) = (staged.depth(), params.max_level());
         if levels > available {
             return Err(CostError::NotEnoughLevels { levels, available });
@@ -80,7 +82,13 @@ impl Recipe {
     }
 
     fn options(&self) -> LowerOptions {
-        LowerOptions { fuse: self.fuse, packing: self.packing, input: self.input, ..LowerOptions::default() }
+        LowerOptions {
+            fuse: self.fuse,
+            packing: self.packing,
+            batch: self.batch,
+            input: self.input,
+            ..LowerOptions::default()
+        }
     }
 }
 

@@ -9,7 +9,13 @@ use striae_spaces::{
     Activation, AvgPool, Conv2d, Grouping, Kernel, KernelMask, NodeId, Op, Padding, Shape, TypedGraph,
 };
 
-use crate::{CostError, Source, SourceOp, ValueId, packing::Layout};
+use crate::{
+    CostError, Source, SourceOp, ValueId,
+    packing::{Layout, Packing},
+};
+
+/// Most weights of one layer; VGG-16's largest has 103 million.
+pub(super) const MAX_WEIGHTS: usize = 1 << 27;
 
 /// A step before its layouts and rotations are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +65,36 @@ pub struct ConvDesc {
     pub conv: Conv2d,
 }
 
-/// Splits `graph` into stages; `fuse` says whether convolutions without an activation between them become one.
-pub fn stages(graph: &TypedGraph, fuse: bool) -> Result<Vec<Stage>, CostError> {
+/// Choices of the splitting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Staging {
+    /// Whether convolutions without an activation between them become one.
+    pub fuse: bool,
+    /// Whether an average pool joins the fully connected layers behind it.
+    pub fold_pools: bool,
+    /// Whether other pools are window sums, which take no level, or linear steps.
+    pub window_sums: bool,
+}
+
+impl Staging {
+    /// What a packing and a batch of `batch` images want. Planes of one channel are not summed by one rotation, nor are maps
+    /// in a single-shot layout. A batch has its channels in many ciphertexts: summing windows there is cheaper than a
+    /// diagonal for each of their pixels.
+    pub fn of(fuse: bool, packing: Packing, batch: usize) -> Self {
+        let (fold_pools, window_sums) = match packing {
+            Packing::RowMajor | Packing::GroupInterleaved | Packing::Multiplexed => (batch == 1, true),
+            Packing::MultiplexedBsgs => (false, false),
+            Packing::Block(_) => (batch == 1, false),
+        };
+        Self { fuse, fold_pools, window_sums }
+    }
+}
+
+/// Splits `graph` into stages.
+pub fn stages(graph: &TypedGraph, staging: Staging) -> Result<Vec<Stage>, CostError> {
     let mut builder = Builder {
         graph,
-        fuse,
+        staging,
         consumers: graph.consumers(),
         exprs: vec![Expr::Value(ValueId(0))],
         stages: Vec::new(),
@@ -94,7 +125,7 @@ enum Expr {
 
 struct Builder<'a> {
     graph: &'a TypedGraph,
-    fuse: bool,
+    staging: Staging,
     consumers: Vec<Vec<NodeId>>,
     exprs: Vec<Expr>,
     stages: Vec<Stage>,
@@ -131,7 +162,7 @@ impl Builder<'_> {
     fn conv(&mut self, id: NodeId, input: NodeId, conv: &Conv2d) -> Expr {
         if let Expr::Pending(sources) = &self.exprs[input.index()]
             && let [Source { input: value, op: SourceOp::Conv(chain) }] = sources.as_slice()
-            && self.fuse
+            && self.staging.fuse
             && fusable(self.graph, chain, conv)
         {
             let chain = chain.iter().copied().chain([id]).collect();
@@ -175,21 +206,31 @@ impl Builder<'_> {
 
     fn pool(&mut self, id: NodeId, input: NodeId, pool: &AvgPool) -> Expr {
         let value = self.materialise(input);
-        if self.feeds_only_dense(id) {
+        if self.staging.fold_pools && self.joins_dense(id, input) {
             return Expr::Pooled { input: value, pool: id };
         }
         if pool.size == 1 && pool.stride == 1 {
             return Expr::Value(value);
         }
+        if !self.staging.window_sums {
+            return Expr::Pending(vec![Source { input: value, op: SourceOp::Pool(id) }]);
+        }
         Expr::Value(self.push(Stage::WindowSum { input: value, node: id }, false, true))
     }
 
-    /// Whether all that reads a pool is one flatten, and all that reads that are fully connected layers.
-    fn feeds_only_dense(&self, pool: NodeId) -> bool {
+    /// Whether all that reads a pool is one flatten, and all that reads that are fully connected layers, which have room for
+    /// a weight for each pixel before the pool.
+    fn joins_dense(&self, pool: NodeId, input: NodeId) -> bool {
+        let joins = |reader: &NodeId| match &self.graph.node(*reader).op {
+            Op::Linear(linear) => linear.out_features.saturating_mul(self.graph.shape(input).len()) <= MAX_WEIGHTS,
+            Op::Input | Op::Conv2d(_) | Op::AvgPool(_) | Op::Activation(_) | Op::Add | Op::Flatten | Op::BatchNorm => {
+                false
+            }
+        };
         match self.consumers[pool.index()].as_slice() {
             [flatten] if matches!(self.graph.node(*flatten).op, Op::Flatten) => {
                 let readers = &self.consumers[flatten.index()];
-                !readers.is_empty() && readers.iter().all(|r| matches!(self.graph.node(*r).op, Op::Linear(_)))
+                !readers.is_empty() && readers.iter().all(joins)
             }
             _ => false,
         }
@@ -207,7 +248,13 @@ impl Builder<'_> {
         let value = match self.exprs[id.index()].clone() {
             Expr::Value(value) => value,
             Expr::Pending(sources) => self.push(Stage::Linear { sources, node: id }, true, false),
-            Expr::Pooled { input, pool } => self.push(Stage::WindowSum { input, node: pool }, false, true),
+            Expr::Pooled { input, pool } if self.staging.window_sums => {
+                self.push(Stage::WindowSum { input, node: pool }, false, true)
+            }
+            Expr::Pooled { input, pool } => {
+                let sources = vec![Source { input, op: SourceOp::Pool(pool) }];
+                self.push(Stage::Linear { sources, node: pool }, true, false)
+            }
         };
         self.exprs[id.index()] = Expr::Value(value);
         value
@@ -261,13 +308,25 @@ fn composed_groups(convs: &[&Conv2d]) -> Option<(usize, Grouping)> {
     (first && convs[1..].iter().all(|c| interleaved(&c))).then_some((groups, grouping))
 }
 
-/// The convolution that a source of the step for `node` amounts to, on an operand with this layout; `None` for fully
-/// connected layers and for vectors that are only copied.
+/// The convolution that a source of the step for `node` amounts to, on an operand with this layout; `None` for vectors that
+/// are only copied, and for fully connected layers unless images stand in gaps of the map: where channels of one image are
+/// far apart and those of another between them, a layer is a convolution with a kernel as large as the map.
 pub fn source_desc(graph: &TypedGraph, op: &SourceOp, layout: &Layout, node: NodeId) -> Option<ConvDesc> {
     let Layout::Map(map) = layout else { return None };
     let input = Shape::map(map.channels, map.height, map.width);
     let chain = match op {
-        SourceOp::Dense { .. } => return None,
+        SourceOp::Dense { linear, .. } => {
+            let square = map.has_images_in_gaps() && map.height == map.width;
+            let outputs = graph.shape(*linear).len();
+            let conv = Conv2d { padding: Padding::Valid, ..Conv2d::dense(outputs, map.height) };
+            return square.then(|| ConvDesc { input, output: Shape::map(outputs, 1, 1), conv });
+        }
+        SourceOp::Pool(pool) => {
+            let Op::AvgPool(AvgPool { size, stride }) = &graph.node(*pool).op else { return None };
+            let (stride, padding) = (*stride, Padding::Valid);
+            let conv = Conv2d { groups: map.channels, stride, padding, ..Conv2d::dense(map.channels, *size) };
+            return Some(ConvDesc { input, output: graph.shape(*pool), conv });
+        }
         SourceOp::Identity => &[],
         SourceOp::Conv(chain) => chain.as_slice(),
     };

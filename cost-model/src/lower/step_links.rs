@@ -3,9 +3,16 @@
 use crate::packing::Layout;
 
 use super::{
-    diagonals::{Cause, Link, conv_links, dense_links, rotation},
+    dense::dense_links,
+    diagonals::{Cause, Link, aligned, conv_folds, conv_links, merged_groups, rotation},
     layers::Operator,
 };
+
+/// Ciphertexts of an operand that one run of a step reads: those of all groups that it merges; `None` if the step does not
+/// have as many groups as it would need.
+pub(super) fn operand_ciphertexts(operand: &Layout, output: &Layout) -> Option<usize> {
+    Some(merged_groups(operand.groups(), output.groups())? * operand.group_ciphertexts())
+}
 
 /// The links of `operators`, each with the index of its operand, and the folds; `None` if a value would have to move to be
 /// added.
@@ -16,32 +23,35 @@ pub(super) fn step_links<'o>(
     slots: usize,
 ) -> Option<(Vec<Link>, Vec<u32>)> {
     let mut firsts = vec![0];
-    firsts.extend(operands.iter().scan(0, |next, layout| {
-        *next += layout.ciphertexts();
-        Some(*next)
-    }));
-    let (mut links, mut folds) = (Vec::new(), Vec::new());
+    for operand in operands {
+        firsts.push(firsts[firsts.len() - 1] + operand_ciphertexts(operand, output)?);
+    }
+    let mut links = Vec::new();
+    let mut folds: Option<Vec<u32>> = None;
     for (operand, operator) in operators {
         let first = firsts[operand];
-        match (operator, operands[operand], output) {
-            (Operator::Conv(desc), Layout::Map(input), Layout::Map(output)) => {
+        let needed = match (operator, operands[operand], output) {
+            (Operator::Conv(desc), Layout::Map(input), Layout::Map(output)) if aligned(desc, input, output) => {
                 links.extend(conv_links(desc, input, output, first));
+                conv_folds(output)
             }
-            (Operator::Dense(outputs), layout, Layout::Vector(_)) => {
-                let dense = dense_links(layout, slots, *outputs);
-                if !folds.is_empty() && folds != dense.folds {
-                    return None;
-                }
-                folds.clone_from(&dense.folds);
+            (Operator::Dense(outputs, embedding), layout, Layout::Vector(_)) => {
+                let dense = dense_links(layout, slots, *outputs, *embedding);
                 links.extend(dense_step_links(&dense.rotations, first, slots));
+                dense.folds
             }
-            (Operator::Copy, layout, output) if layout == output && folds.is_empty() => {
+            (Operator::Copy, layout, output) if layout == output => {
                 links.extend(dense_step_links(&[vec![0]], first, slots));
+                Vec::new()
             }
             _ => return None,
+        };
+        if folds.as_ref().is_some_and(|folds| *folds != needed) {
+            return None;
         }
+        folds = Some(needed);
     }
-    Some((links, folds))
+    Some((links, folds.unwrap_or_default()))
 }
 
 fn dense_step_links(rotations: &[Vec<u32>], first: usize, slots: usize) -> Vec<Link> {

@@ -15,6 +15,8 @@ pub enum StrategyChoice {
     Cheapest,
     /// Always this one.
     Always(Strategy),
+    /// Baby and giant steps as many as each other, or nearly: the split of public libraries, whatever steps cost.
+    Balanced,
 }
 
 /// Strategies worth trying for these links.
@@ -27,6 +29,36 @@ pub(super) fn candidates(links: &[Link]) -> Vec<Strategy> {
         strategies.extend(powers.map(|babies| Strategy::BabyGiant { babies }));
     }
     strategies
+}
+
+/// Splits the whole index of the diagonals, the number of baby steps doubled until there are as many distinct ones as giant
+/// steps, or halved again where that makes more (`FindBestBSGSRatio` of Lattigo, which Orion uses).
+pub(super) fn balanced(links: &[Link]) -> Strategy {
+    let indices = || links.iter().map(|l| (l.position / l.unit) as usize);
+    let largest = indices().max().unwrap_or(0);
+    let steps = |babies: usize| {
+        let count = |step: &dyn Fn(usize) -> usize| {
+            let mut seen = BitSet::new(largest + 1);
+            indices().for_each(|index| seen.insert(step(index)));
+            let mut distinct = 0;
+            seen.drain(|_| distinct += 1);
+            distinct
+        };
+        (count(&|index| index % babies), count(&|index| index / babies))
+    };
+    let mut babies = 1;
+    while babies <= largest {
+        let (baby, giant) = steps(babies);
+        if baby == giant {
+            break;
+        }
+        if baby > giant {
+            babies /= 2;
+            break;
+        }
+        babies *= 2;
+    }
+    Strategy::BabyGiant { babies: babies.max(1) }
 }
 
 /// Shape of a step apart from its rotations.
@@ -152,7 +184,9 @@ fn kinds(links: &[Link], plan: &LinearPlan, strategy: Strategy) -> RotationKinds
         let found = giants.binary_search_by_key(&sum.giant, |g| g.0);
         *kind_of(&mut kinds, found.map_or(Cause::Sum, |i| giants[i].1)) += 1;
     }
-    kinds.dense += (plan.outputs * plan.folds.len()) as u64;
+    let dense = links.iter().any(|link| link.cause == Cause::Dense);
+    let folds = if dense { &mut kinds.dense } else { &mut kinds.external };
+    *folds += (plan.outputs * plan.folds.len()) as u64;
     kinds
 }
 

@@ -17,12 +17,37 @@ pub enum Packing {
     /// Channels are multiplexed into the gaps that strides leave, where that saves ciphertexts.
     #[default]
     Multiplexed,
+    /// The same, and every layer one matrix whose diagonals are split into baby and giant steps over their whole index; a
+    /// layer whose result fits one ciphertext wraps them at its size and sums the copies (Orion, ASPLOS 2025).
+    MultiplexedBsgs,
+    /// Every channel split into so many times so many planes, by the phase of its pixels (FEnc2, ISCA 2026): a larger kernel
+    /// reads fewer taps of more planes, a stride joins planes, and a map may be larger than a ciphertext.
+    Block(usize),
 }
 
 impl Packing {
     /// Packings without a parameter.
-    const PLAIN: [Self; 3] = [Self::RowMajor, Self::GroupInterleaved, Self::Multiplexed];
+    pub const PLAIN: [Self; 4] = [Self::RowMajor, Self::GroupInterleaved, Self::Multiplexed, Self::MultiplexedBsgs];
+
+    /// Side of the square of planes a channel is split into.
+    pub const fn phases(self) -> usize {
+        match self {
+            Self::Block(side) => side,
+            Self::RowMajor | Self::GroupInterleaved | Self::Multiplexed | Self::MultiplexedBsgs => 1,
+        }
+    }
+
+    /// Whether channels are multiplexed into the gaps that strides leave.
+    pub(crate) const fn multiplexes(self) -> bool {
+        match self {
+            Self::Multiplexed | Self::MultiplexedBsgs | Self::Block(_) => true,
+            Self::RowMajor | Self::GroupInterleaved => false,
+        }
+    }
 }
+
+/// Largest side of block packing.
+const MAX_SIDE: usize = 64;
 
 /// Text that names no packing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -34,7 +59,7 @@ pub struct UnknownPacking {
 
 fn expected() -> String {
     let names = Packing::PLAIN.map(|p| p.to_string());
-    format!("{} or {}", names[..names.len() - 1].join(", "), names[names.len() - 1])
+    format!("{} or block:S with S from 2 to {MAX_SIDE}", names.join(", "))
 }
 
 impl fmt::Display for Packing {
@@ -43,6 +68,8 @@ impl fmt::Display for Packing {
             Self::RowMajor => f.write_str("row-major"),
             Self::GroupInterleaved => f.write_str("group-interleaved"),
             Self::Multiplexed => f.write_str("multiplexed"),
+            Self::MultiplexedBsgs => f.write_str("multiplexed-bsgs"),
+            Self::Block(side) => write!(f, "block:{side}"),
         }
     }
 }
@@ -52,7 +79,11 @@ impl FromStr for Packing {
 
     fn from_str(text: &str) -> Result<Self, UnknownPacking> {
         let plain = Self::PLAIN.into_iter().find(|p| p.to_string() == text);
-        plain.ok_or_else(|| UnknownPacking { text: text.escape_debug().take(40).collect() })
+        // Other ways to write a number, such as +2 and 02, would not come back the same.
+        let side =
+            text.strip_prefix("block:").and_then(|side| side.parse().ok()).filter(|s| (2..=MAX_SIDE).contains(s));
+        let block = side.map(Self::Block).filter(|packing| packing.to_string() == text);
+        plain.or(block).ok_or_else(|| UnknownPacking { text: text.escape_debug().take(40).collect() })
     }
 }
 
@@ -76,7 +107,7 @@ mod tests {
 
     #[test]
     fn text_and_packing_are_inverse() {
-        for packing in Packing::PLAIN {
+        for packing in Packing::PLAIN.into_iter().chain([2, 3, 64].map(Packing::Block)) {
             assert_eq!(packing.to_string().parse(), Ok(packing));
             let json = serde_json::to_string(&packing).unwrap();
             assert_eq!(json, format!("\"{packing}\""));
@@ -86,7 +117,10 @@ mod tests {
 
     #[test]
     fn other_text_is_answered_with_the_list() {
-        let error = "rowmajor".parse::<Packing>().unwrap_err().to_string();
-        assert_eq!(error, "unknown packing `rowmajor`, expected row-major, group-interleaved or multiplexed");
+        for text in ["rowmajor", "block:", "block:1", "block:65", "block:+2", "block:02", "Block:2", ""] {
+            let error = text.parse::<Packing>().unwrap_err().to_string();
+            let list = "row-major, group-interleaved, multiplexed, multiplexed-bsgs or block:S with S from 2 to 64";
+            assert_eq!(error, format!("unknown packing `{text}`, expected {list}"));
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! Published counts, each test named after its source. A module for every section of counts: packings whose programs we lower
 //! are counted from those programs; what others do differently is counted by their formulas.
 
+mod batched;
+mod block;
 mod bsgs;
 mod gazelle;
+mod multiplexed;
 mod row_major;
 
 use striae_cost_model::{
@@ -36,6 +39,10 @@ fn options(strategy: Strategy) -> LowerOptions {
 
 fn lower(graph: &TypedGraph, log_n: u32, options: &LowerOptions) -> HeProgram {
     Lowerer::new(&Calibration::generic()).lower(graph, &params(log_n), options).unwrap()
+}
+
+fn count(graph: &TypedGraph, slots: usize, options: &LowerOptions) -> HeProgram {
+    Lowerer::new(&Calibration::generic()).count(graph, slots, options).unwrap()
 }
 
 fn conv_graph(input: Shape, conv: Conv2d) -> TypedGraph {

@@ -1,6 +1,6 @@
 //! Diagonals of fully connected layers, with the average pooling before them folded in.
 
-use striae_cost_model::{ValueId, lower::diagonals::DenseRule};
+use striae_cost_model::{ValueId, lower::dense::DenseRule};
 use striae_spaces::{AvgPool, NodeId, Op, Shape};
 
 use super::{
@@ -53,17 +53,13 @@ impl DenseWeights {
         for (row, b) in matrix.chunks(elements).zip(&mut bias) {
             *b += row.iter().zip(&affine.offset).map(|(w, o)| f64::from(*w) * o).sum::<f64>();
         }
-        let mut element_at = vec![vec![EMPTY; rule.period]; layout.ciphertexts()];
+        let mut element_at = vec![vec![EMPTY; rule.period]; layout.group_ciphertexts()];
         for element in 0..elements {
             let (ciphertext, slot) = layout.slot(element);
             element_at[ciphertext][slot] = element as u32;
         }
         let factor = affine.factor.iter().map(|f| f * ratio).collect();
         Ok(Self { rule, outputs, matrix, elements, element_at, factor, bias })
-    }
-
-    pub(super) fn outputs(&self) -> usize {
-        self.outputs
     }
 
     pub(super) fn bias(&self) -> &[f64] {

@@ -61,6 +61,14 @@ pub enum CircuitError {
         /// Values expected.
         expected: usize,
     },
+    /// More images than the program was lowered for.
+    #[error("{got} images, the program takes {expected} at once")]
+    Batch {
+        /// Images given.
+        got: usize,
+        /// Most images of one run.
+        expected: usize,
+    },
     /// Errors were asked of a backend that does not track them.
     #[error("the clear backend was made without error tracking; make it with `with_errors`")]
     ErrorsNotTracked,

@@ -17,7 +17,7 @@ mod weights;
 
 pub use compile::Circuit;
 pub use error::CircuitError;
-pub use pack::{pack, unpack};
+pub use pack::{pack, pack_batch, unpack, unpack_batch};
 pub use precision::ActivationBounds;
 pub use run::StepTime;
 

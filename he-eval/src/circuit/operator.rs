@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use striae_cost_model::lower::stages::ConvDesc;
 use striae_spaces::{NodeId, Op, Tap, TypedGraph, WeightStore};
 
-use super::CircuitError;
+use super::{CircuitError, weights::linear_bias};
 
 /// A convolution with its values. A chain of convolutions with biases has, besides the weights, a constant that reaches an
 /// output pixel through each tap that stays inside the map: the padding zeros stand behind the first bias, not before it.
@@ -26,6 +26,29 @@ impl EffectiveConv {
         let channels = desc.output.channels();
         let weights = vec![vec![vec![1.0]]; channels];
         Self { desc, weights, through_taps: Vec::new(), bias: vec![0.0; channels] }
+    }
+
+    /// An average pool: every channel's window with equal weights.
+    pub(super) fn pool(desc: ConvDesc) -> Self {
+        let (channels, taps) = (desc.output.channels(), desc.conv.kernel.tap_count());
+        let weights = vec![vec![vec![1.0 / taps as f64; taps]]; channels];
+        Self { desc, weights, through_taps: Vec::new(), bias: vec![0.0; channels] }
+    }
+
+    /// A fully connected layer as a convolution whose kernel is as large as the map.
+    pub(super) fn dense(
+        desc: ConvDesc,
+        node: NodeId,
+        graph: &TypedGraph,
+        store: &WeightStore,
+    ) -> Result<Self, CircuitError> {
+        let weight = store.get(&format!("{node}.weight"))?;
+        let (outputs, elements) = (weight.shape[0], weight.shape[1]);
+        let pixels = desc.conv.kernel.tap_count();
+        let row = |row: &[f32]| row.chunks(pixels).map(|map| map.iter().map(|w| f64::from(*w)).collect()).collect();
+        let weights = weight.data.chunks(elements).map(row).collect();
+        let bias = bias_of(node, linear_bias(graph, node), outputs, store)?;
+        Ok(Self { desc, weights, through_taps: Vec::new(), bias })
     }
 
     /// The composition of the convolutions at `chain`.

@@ -8,7 +8,7 @@ use striae_spaces::NodeId;
 use crate::noise::ErrorEstimate;
 use crate::{ClearBackend, ClearCiphertext, HeError};
 
-use super::{Circuit, CircuitError, compile::EncodedStep, weights::copies};
+use super::{Circuit, CircuitError, compile::EncodedStep, pack::Place, weights::copies};
 
 /// Range of the input of an activation of the folded network.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,7 +44,7 @@ impl Circuit<ClearBackend> {
         let mut steps = Vec::with_capacity(self.steps.len());
         let mut observer = |step: usize, value: &mut Vec<ClearCiphertext>| -> Result<(), HeError> {
             if let Some(slots) = worst.as_ref().and_then(|worst| worst[step].as_ref()) {
-                for (ct, slots) in value.iter_mut().zip(slots) {
+                for (ct, slots) in value.iter_mut().zip(slots.iter().cycle()) {
                     *ct = backend.replaced(ct, slots)?;
                 }
             }
@@ -80,16 +80,18 @@ impl Circuit<ClearBackend> {
     }
 }
 
-/// Slot vectors with one number for each element of a value, every copy included.
+/// Slot vectors of one group with one number for each element of a value, the same for all its images, every copy included.
 pub(super) fn slots_of(program: &HeProgram, value: usize, elements: &[f64]) -> Vec<Vec<f64>> {
     let layout = &program.values[value].layout;
-    let mut slots = vec![vec![0.0; program.slots]; layout.ciphertexts()];
-    if let Layout::Vector(_) = layout {
-        copies(layout, program.slots, |i, slot| slots[0][slot] = elements[i]);
-    } else {
-        for (i, element) in elements.iter().enumerate() {
-            let (ciphertext, slot) = layout.slot(i);
-            slots[ciphertext][slot] = *element;
+    let mut slots = vec![vec![0.0; program.slots]; layout.group_ciphertexts()];
+    for place in Place::of_group(program, layout) {
+        if let Layout::Vector(_) = layout {
+            copies(layout, program.image_slots(), |i, slot| slots[0][place.slot(slot)] = elements[i]);
+        } else {
+            for (i, element) in elements.iter().enumerate() {
+                let (ciphertext, slot) = layout.slot(i);
+                slots[ciphertext][place.slot(slot)] = *element;
+            }
         }
     }
     slots
@@ -102,8 +104,11 @@ pub(crate) fn element_error(
     ciphertexts: &[ClearCiphertext],
 ) -> Option<ErrorEstimate> {
     let layout = &program.values[value].layout;
-    let mut slots: Vec<Vec<usize>> = vec![Vec::new(); ciphertexts.len()];
-    (0..layout.len()).map(|i| layout.slot(i)).for_each(|(ciphertext, slot)| slots[ciphertext].push(slot));
-    let errors = ciphertexts.iter().zip(slots).map(|(ct, slots)| ct.error_at(slots));
+    let mut slots: Vec<Vec<usize>> = vec![Vec::new(); layout.group_ciphertexts()];
+    for place in Place::of_group(program, layout) {
+        let elements = (0..layout.len()).map(|i| layout.slot(i));
+        elements.for_each(|(ciphertext, slot)| slots[ciphertext].push(place.slot(slot)));
+    }
+    let errors = ciphertexts.iter().zip(slots.iter().cycle()).map(|(ct, slots)| ct.error_at(slots.iter().copied()));
     errors.collect::<Option<Vec<_>>>()?.into_iter().reduce(|a, b| a.join(&b))
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use striae_cost_model::{LinearStep, StepKind};
+use striae_cost_model::{LinearStep, StepKind, ValueId};
 
 use crate::rns::parallel;
 use crate::{HeBackend, HeError};
@@ -78,15 +78,20 @@ impl<B: HeBackend> Circuit<B> {
     fn step(&self, backend: &B, i: usize, values: &[Vec<B::Ciphertext>]) -> Result<Vec<B::Ciphertext>, HeError> {
         match (&self.program.steps[i].kind, &self.steps[i]) {
             (StepKind::Linear(step), EncodedStep::Linear { weights, bias }) => {
-                let inputs = gather(backend, step, values)?;
-                let outputs = backend.linear(&step.plan, weights, &inputs)?;
-                parallel::collect(outputs.len(), |k| backend.add_plain(&outputs[k], &bias[k]))
+                let runs = self.program.runs(i) as usize;
+                let mut results = Vec::with_capacity(runs * bias.len());
+                for run in 0..runs {
+                    let inputs = gather(backend, step, values, (run, runs))?;
+                    let outputs = backend.linear(&step.plan, weights, &inputs)?;
+                    results.extend(parallel::collect(outputs.len(), |k| backend.add_plain(&outputs[k], &bias[k]))?);
+                }
+                Ok(results)
             }
             (StepKind::Square { input, .. }, EncodedStep::Square { shift, .. }) => {
                 let operands = &values[input.index()];
                 match shift {
                     Some(shift) => {
-                        let shifted = |k: usize| backend.add_plain(&operands[k], &shift[k]);
+                        let shifted = |k: usize| backend.add_plain(&operands[k], &shift[k % shift.len()]);
                         backend.square_all(&parallel::collect(operands.len(), shifted)?)
                     }
                     None => backend.square_all(operands),
@@ -104,15 +109,20 @@ impl<B: HeBackend> Circuit<B> {
     }
 }
 
-/// The ciphertexts a linear step reads, at its level and at the scale of its first operand.
+/// The ciphertexts that one of the runs of a linear step reads, at its level and at the scale of its first operand.
 fn gather<B: HeBackend>(
     backend: &B,
     step: &LinearStep,
     values: &[Vec<B::Ciphertext>],
+    (run, runs): (usize, usize),
 ) -> Result<Vec<B::Ciphertext>, HeError> {
     let first = &values[step.inputs[0].index()][0];
     let scale = backend.scale(first);
-    let operands: Vec<&B::Ciphertext> = step.inputs.iter().flat_map(|v| &values[v.index()]).collect();
+    let share = |value: &'_ ValueId| {
+        let ciphertexts = values[value.index()].len() / runs;
+        &values[value.index()][run * ciphertexts..(run + 1) * ciphertexts]
+    };
+    let operands: Vec<&B::Ciphertext> = step.inputs.iter().flat_map(share).collect();
     parallel::collect(operands.len(), |k| {
         let lower = backend.drop_to_level(operands[k], step.level)?;
         if backend.scale(&lower) == scale { Ok(lower) } else { backend.with_scale(&lower, scale) }

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use striae_cost_model::{
     HeProgram, LinearStep, Source, SourceOp,
     lower::{
-        diagonals::{DenseRule, channel_pair, dense_links, rotation},
+        dense::{DenseLinks, Embedding, dense_links},
+        diagonals::{PhaseTap, merge_offsets, phase_taps, rotation},
         stages::source_desc,
     },
     packing::{Layout, MapLayout},
 };
-use striae_spaces::{NodeId, Op, TypedGraph, WeightStore};
+use striae_spaces::{NodeId, Op, Tap, TypedGraph, WeightStore};
 
 use super::{CircuitError, affine::Affine, dense::DenseWeights, operator::EffectiveConv};
 
@@ -35,21 +36,24 @@ pub(super) struct StepWeights {
     parts: Vec<Vec<Part>>,
     /// Rotation of each term's partial sum.
     giants: Vec<u32>,
+    /// Slots of one image.
     slots: usize,
+    /// Images that stand interleaved; rotations of the plan are multiples of it.
+    interleaved: usize,
     /// Bias by element of the result.
     pub(super) bias: Vec<f64>,
 }
 
 enum Operator {
-    Conv { conv: Box<EffectiveConv>, input: MapLayout, output: MapLayout, factor: Vec<f64> },
+    Conv { conv: Box<EffectiveConv>, output: MapLayout, images: Vec<usize>, factor: Vec<f64> },
     Dense(DenseWeights),
     Copy { layout: Layout, factor: Vec<f64> },
 }
 
 /// One piece of a diagonal.
 enum Part {
-    /// One tap between two channels.
-    Tap { operator: usize, in_channel: usize, out_offset: usize, tap: (i32, i32), weight: f64 },
+    /// One tap between two channels, for the output's pixels of one phase.
+    Tap { operator: usize, in_channel: usize, out_offset: usize, phase: (usize, usize), tap: Tap, weight: f64 },
     /// A diagonal of a fully connected layer.
     Dense { operator: usize, ciphertext: usize, rotation: u32 },
     /// A vector as it is.
@@ -61,11 +65,11 @@ type TermIndex = HashMap<(u16, u16, u32), usize>;
 
 impl StepWeights {
     pub(super) fn new(ctx: &StepContext<'_>, index: usize, step: &LinearStep) -> Result<Self, CircuitError> {
-        let slots = ctx.program.slots;
+        let (slots, interleaved) = (ctx.program.image_slots(), ctx.program.interleaved);
         let plan = &step.plan;
         let terms = plan.terms.iter().map(|t| {
             let total = plan.giants[t.giant as usize] + plan.babies[t.input as usize][t.baby as usize];
-            (t.output, t.input, total % slots as u32)
+            (t.output, t.input, total / interleaved as u32 % slots as u32)
         });
         let builder = Builder {
             ctx,
@@ -76,8 +80,9 @@ impl StepWeights {
         let mut weights = Self {
             operators: Vec::new(),
             parts: plan.terms.iter().map(|_| Vec::new()).collect(),
-            giants: plan.terms.iter().map(|t| plan.giants[t.giant as usize]).collect(),
+            giants: plan.terms.iter().map(|t| plan.giants[t.giant as usize] / interleaved as u32).collect(),
             slots,
+            interleaved,
             bias: vec![0.0; builder.output.len()],
         };
         let reference = ctx.scale[step.inputs[0].index()];
@@ -88,22 +93,33 @@ impl StepWeights {
             for source in step.sources.iter().filter(|s| s.input == value) {
                 builder.source(&mut weights, source, first, ratio)?;
             }
-            first += ctx.program.value(value).layout.ciphertexts();
+            first += ctx.program.value(value).layout.ciphertexts() / ctx.program.runs(index) as usize;
         }
         Ok(weights)
     }
 
-    /// Writes the diagonal of a term into zeroed `slots`.
+    /// Writes the diagonal of a term into zeroed `slots`, the same for every interleaved image.
     pub(super) fn fill(&self, term: usize, slots: &mut [f64]) {
+        if self.interleaved == 1 {
+            return self.fill_image(term, slots);
+        }
+        let mut image = vec![0.0; self.slots];
+        self.fill_image(term, &mut image);
+        slots.chunks_mut(self.interleaved).zip(image).for_each(|(lanes, value)| lanes.fill(value));
+    }
+
+    fn fill_image(&self, term: usize, slots: &mut [f64]) {
         let giant = self.giants[term] as usize;
         for part in &self.parts[term] {
             match part {
-                Part::Tap { operator, in_channel, out_offset, tap, weight } => {
-                    let Operator::Conv { conv, input, output, factor } = &self.operators[*operator] else { continue };
-                    let base = in_channel * input.height * input.width;
-                    for_each_pixel(conv, *tap, |(y, x), (in_y, in_x)| {
-                        let slot = (out_offset + output.pixel_offset(y, x) + giant) % self.slots;
-                        slots[slot] += weight * factor[base + in_y * input.width + in_x];
+                Part::Tap { operator, in_channel, out_offset, phase, tap, weight } => {
+                    let Operator::Conv { conv, output, images, factor } = &self.operators[*operator] else { continue };
+                    let (height, width) = conv.desc.input.spatial();
+                    let base = in_channel * height * width;
+                    for_each_pixel_of(conv, *tap, *phase, output.phases, |(y, x), (in_y, in_x)| {
+                        let value = weight * factor[base + in_y * width + in_x];
+                        let slot = out_offset + output.pixel_offset(y, x) + giant;
+                        images.iter().for_each(|image| slots[(slot + image) % self.slots] += value);
                     });
                 }
                 Part::Dense { operator, ciphertext, rotation } => {
@@ -136,14 +152,25 @@ pub(super) fn copies(layout: &Layout, slots: usize, mut f: impl FnMut(usize, usi
 }
 
 /// Calls `f(output pixel, input pixel)` wherever the tap stays inside the map.
-fn for_each_pixel(conv: &EffectiveConv, (dy, dx): (i32, i32), mut f: impl FnMut((usize, usize), (usize, usize))) {
+fn for_each_pixel(conv: &EffectiveConv, tap: Tap, f: impl FnMut((usize, usize), (usize, usize))) {
+    for_each_pixel_of(conv, tap, (0, 0), 1, f);
+}
+
+/// The same for the output pixels of one of `phases * phases` phases.
+fn for_each_pixel_of(
+    conv: &EffectiveConv,
+    (dy, dx): Tap,
+    phase: (usize, usize),
+    phases: usize,
+    mut f: impl FnMut((usize, usize), (usize, usize)),
+) {
     let ((in_h, in_w), (out_h, out_w)) = (conv.desc.input.spatial(), conv.desc.output.spatial());
     let at = |o: usize, d: i32, side: usize| {
         usize::try_from((o * conv.desc.conv.stride) as i64 + i64::from(d)).ok().filter(|i| *i < side)
     };
-    for y in 0..out_h {
+    for y in (phase.0..out_h).step_by(phases) {
         let Some(in_y) = at(y, dy, in_h) else { continue };
-        for x in 0..out_w {
+        for x in (phase.1..out_w).step_by(phases) {
             if let Some(in_x) = at(x, dx, in_w) {
                 f((y, x), (in_y, in_x));
             }
@@ -165,15 +192,21 @@ impl Builder<'_> {
         let factor: Vec<f64> = affine.factor.iter().map(|f| f * ratio).collect();
         let desc = source_desc(self.ctx.graph, &source.op, layout, self.node);
         match (&source.op, desc, layout, self.output) {
-            (SourceOp::Dense { linear, pool }, _, _, _) => {
-                let rule = self.dense_rule(*linear, layout);
-                let dense = DenseWeights::new(self.ctx, *linear, *pool, source.input, rule, ratio)?;
-                self.dense(weights, dense, layout, first)
+            (SourceOp::Dense { linear, pool }, None, _, _) => {
+                let embedding = Embedding::of(self.ctx.program.packing, self.node == self.ctx.graph.output());
+                let outputs = self.ctx.graph.shape(*linear).len();
+                let links = dense_links(layout, self.ctx.program.image_slots(), outputs, embedding);
+                let dense = DenseWeights::new(self.ctx, *linear, *pool, source.input, links.rule, ratio)?;
+                self.dense(weights, dense, &links, first)
             }
             (op, Some(desc), Layout::Map(input), Layout::Map(output)) => {
                 let conv = match op {
                     SourceOp::Conv(chain) => EffectiveConv::compose(desc, chain, self.ctx.graph, self.ctx.store)?,
-                    SourceOp::Identity | SourceOp::Dense { .. } => EffectiveConv::identity(desc),
+                    SourceOp::Dense { linear, .. } => {
+                        EffectiveConv::dense(desc, *linear, self.ctx.graph, self.ctx.store)?
+                    }
+                    SourceOp::Pool(_) => EffectiveConv::pool(desc),
+                    SourceOp::Identity => EffectiveConv::identity(desc),
                 };
                 add_conv_bias(&conv, affine, &mut weights.bias);
                 self.conv(weights, conv, (input, output), first, factor)
@@ -203,53 +236,52 @@ impl Builder<'_> {
         factor: Vec<f64>,
     ) -> Result<(), CircuitError> {
         let operator = weights.operators.len();
-        let slots = self.ctx.program.slots;
-        for (out_channel, pairs) in conv.weights.iter().enumerate() {
-            for (j, values) in pairs.iter().enumerate() {
-                let pair = channel_pair(&conv.desc, input, output, out_channel, j);
-                for (tap, &weight) in conv.desc.conv.taps(j).into_iter().zip(values) {
-                    let mut inside = false;
-                    for_each_pixel(&conv, tap, |_, _| inside = true);
-                    if !inside {
-                        continue;
+        let slots = self.ctx.program.image_slots() as i64;
+        let merges = merge_offsets(input, output);
+        let taps = TapTable::new(&conv, input, output);
+        for out_channel in 0..conv.weights.len() {
+            for phase in taps.phases() {
+                let plane = output.plane(out_channel, phase);
+                let ((out_ct, out_offset), block) = (output.plane_offset(plane, 0), output.block_of(plane));
+                for (j, values) in conv.weights[out_channel].iter().enumerate() {
+                    let in_channel = conv.desc.conv.input_channel(input.channels, out_channel, j);
+                    for PhaseTap { index, phase: from, offset } in taps.of(phase, j) {
+                        let (in_ct, in_offset) = input.plane_offset(input.plane(in_channel, *from), block);
+                        for (group, moved) in merges.iter().enumerate() {
+                            let to = (out_offset + moved) as i64;
+                            let distance = in_offset as i64 + input.tap_offset(*offset) - to;
+                            let rotation = rotation(distance, output.period);
+                            let in_ct = first + group * input.group_ciphertexts() + in_ct;
+                            let term = self.term(out_ct, in_ct, rotation)?;
+                            weights.parts[term].push(Part::Tap {
+                                operator,
+                                in_channel,
+                                // Where folds bring the product to `to`.
+                                out_offset: (to + distance - i64::from(rotation)).rem_euclid(slots) as usize,
+                                phase,
+                                tap: taps.kernel[j % 2][*index],
+                                weight: values[*index],
+                            });
+                        }
                     }
-                    let total = rotation(pair.position + input.tap_offset(tap), slots);
-                    let term = self.term(pair.output, first + pair.input, total)?;
-                    weights.parts[term].push(Part::Tap {
-                        operator,
-                        in_channel: pair.in_channel,
-                        out_offset: pair.output_offset,
-                        tap,
-                        weight,
-                    });
                 }
             }
         }
-        weights.operators.push(Operator::Conv {
-            conv: Box::new(conv),
-            input: input.clone(),
-            output: output.clone(),
-            factor,
-        });
+        let images = input.image_offsets();
+        weights.operators.push(Operator::Conv { conv: Box::new(conv), output: output.clone(), images, factor });
         Ok(())
-    }
-
-    fn dense_rule(&self, linear: NodeId, layout: &Layout) -> DenseRule {
-        dense_links(layout, self.ctx.program.slots, self.ctx.graph.shape(linear).len()).rule
     }
 
     fn dense(
         &self,
         weights: &mut StepWeights,
         dense: DenseWeights,
-        layout: &Layout,
+        links: &DenseLinks,
         first: usize,
     ) -> Result<(), CircuitError> {
         let operator = weights.operators.len();
-        let outputs = dense.outputs();
         weights.bias.iter_mut().zip(dense.bias()).for_each(|(b, d)| *b += d);
-        for (ciphertext, rotations) in dense_links(layout, self.ctx.program.slots, outputs).rotations.iter().enumerate()
-        {
+        for (ciphertext, rotations) in links.rotations.iter().enumerate() {
             for &rotation in rotations {
                 let term = self.term(0, first + ciphertext, rotation)?;
                 weights.parts[term].push(Part::Dense { operator, ciphertext, rotation });
@@ -257,6 +289,35 @@ impl Builder<'_> {
         }
         weights.operators.push(Operator::Dense(dense));
         Ok(())
+    }
+}
+
+/// The taps of a kernel by phase of the output and parity of the weight index, looked up once.
+struct TapTable {
+    /// Side of the square of phases.
+    side: usize,
+    /// `[parity]`: the kernel's taps in the order of its weights.
+    kernel: [Vec<Tap>; 2],
+    /// `[phase][parity]`.
+    taps: Vec<[Vec<PhaseTap>; 2]>,
+}
+
+impl TapTable {
+    fn new(conv: &EffectiveConv, input: &MapLayout, output: &MapLayout) -> Self {
+        let side = output.phases;
+        let of_phase =
+            |phase: usize| [0, 1].map(|j| phase_taps(&conv.desc, (input, output), (phase / side, phase % side), j));
+        let kernel = [0, 1].map(|j| conv.desc.conv.taps(j));
+        Self { side, kernel, taps: (0..side * side).map(of_phase).collect() }
+    }
+
+    fn phases(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let side = self.side;
+        (0..side * side).map(move |phase| (phase / side, phase % side))
+    }
+
+    fn of(&self, (y, x): (usize, usize), j: usize) -> &[PhaseTap] {
+        &self.taps[y * self.side + x][j % 2]
     }
 }
 

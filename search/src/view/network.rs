@@ -46,11 +46,20 @@ pub fn parameters(params: &CkksParams) -> ParametersView {
 }
 
 fn layer(graph: &TypedGraph, plan: &Plan, step: usize) -> LayerView {
-    let program = &plan.program;
+    let estimate = &plan.estimate.steps[step];
+    LayerView {
+        predicted: estimate.latency.0,
+        share: estimate.latency.0 / plan.estimate.latency.0.max(f64::MIN_POSITIVE),
+        parts: parts(estimate),
+        ..counted(graph, &plan.program, step)
+    }
+}
+
+/// A step of the program of `graph` without times.
+pub fn counted(graph: &TypedGraph, program: &HeProgram, step: usize) -> LayerView {
     let (counts, kinds) = (program.step_counts(step), program.step_rotation_kinds(step));
     let (inputs, level_in) = inputs(program, step);
     let output = program.output_of(step);
-    let estimate = &plan.estimate.steps[step];
     let node = program.steps[step].node;
     LayerView {
         name: format!("{} {node}", step + 1),
@@ -69,10 +78,7 @@ fn layer(graph: &TypedGraph, plan: &Plan, step: usize) -> LayerView {
         level_in: level_in as u32,
         level_out: output.level as u32,
         slots_wasted: wasted(&output.layout),
-        predicted: estimate.latency.0,
-        measured: None,
-        share: estimate.latency.0 / plan.estimate.latency.0.max(f64::MIN_POSITIVE),
-        parts: parts(estimate),
+        ..LayerView::default()
     }
 }
 
@@ -107,7 +113,7 @@ fn source(graph: &TypedGraph, program: &HeProgram, source: &Source) -> String {
     let op = |id| op_text(graph, id);
     match &source.op {
         SourceOp::Conv(chain) => chain.iter().map(|&id| op(id)).collect::<Vec<_>>().join(" · "),
-        SourceOp::Dense { linear, pool: None } => op(*linear),
+        SourceOp::Pool(node) | SourceOp::Dense { linear: node, pool: None } => op(*node),
         SourceOp::Dense { linear, pool: Some(pool) } => format!("{} · {}", op(*pool), op(*linear)),
         // Value 0 is the image, value i + 1 the result of step i.
         SourceOp::Identity => match source.input.index().checked_sub(1) {
@@ -117,13 +123,17 @@ fn source(graph: &TypedGraph, program: &HeProgram, source: &Source) -> String {
     }
 }
 
-/// How a value stands in its ciphertexts: channels in each, map size, and the gap that strides have left.
+/// How a value stands in its ciphertexts: planes in each, their size, the gap that strides have left, images in gaps of each
+/// other, and groups of further images.
 pub fn packing(layout: &Layout) -> String {
     match layout {
         Layout::Map(map) => {
             let copies = if map.replicated { " repeated" } else { "" };
             let gap = if map.gap() > 1 { format!(" gap {}", map.gap()) } else { String::new() };
-            format!("{} of {}x{}{gap}{copies}", map.capacity(), map.height, map.width)
+            let (height, width) = (map.height.div_ceil(map.phases), map.width.div_ceil(map.phases));
+            let images = if map.group_images() > 1 { format!(" images {}", map.group_images()) } else { String::new() };
+            let groups = if map.groups > 1 { format!(" groups {}", map.groups) } else { String::new() };
+            format!("{} of {height}x{width}{gap}{copies}{images}{groups}", map.capacity())
         }
         Layout::Vector(vector) => format!("vector {} of {}", vector.features, vector.period),
     }
@@ -145,7 +155,7 @@ pub fn strategy(kind: &StepKind) -> String {
 /// Share of the channel positions that no channel fills.
 fn wasted(layout: &Layout) -> f64 {
     match layout {
-        Layout::Map(map) => 1.0 - map.channels as f64 / (map.ciphertexts() * map.capacity()).max(1) as f64,
+        Layout::Map(map) => 1.0 - map.planes() as f64 / (map.group_ciphertexts() * map.capacity()).max(1) as f64,
         Layout::Vector(_) => 0.0,
     }
 }

@@ -2,10 +2,12 @@
 
 use super::{SpaceError, StriaSpace};
 
-const SPACES: [(&str, &str); 3] = [
+const SPACES: [(&str, &str); 5] = [
     ("strianet-glyphs", include_str!("builtin/strianet-glyphs.toml")),
     ("strianet-mnist", include_str!("builtin/strianet-mnist.toml")),
     ("strianet-cifar10", include_str!("builtin/strianet-cifar10.toml")),
+    ("strianet-tiny-imagenet", include_str!("builtin/strianet-tiny-imagenet.toml")),
+    ("strianet-imagenet", include_str!("builtin/strianet-imagenet.toml")),
 ];
 
 /// Names of the built-in spaces.

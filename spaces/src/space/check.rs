@@ -23,12 +23,14 @@ pub(super) fn check(space: &StriaSpaceLiteral) -> Result<(), SpaceError> {
     checker.at("classes", (1..=MAX_WIDTH).contains(&space.classes), || {
         format!("{} is not within 1 to {MAX_WIDTH}", space.classes)
     })?;
-    let block = (height * width).next_power_of_two();
+    let largest = if space.repacked { space.stem.stride.max(1) } else { 1 };
+    let (height_packed, width_packed) = (height / largest, width / largest);
+    let block = (height_packed * width_packed).next_power_of_two();
     checker.at("slots", space.slots.is_power_of_two() && space.slots <= MAX_SLOTS, || {
         format!("{} is not a power of two up to {MAX_SLOTS}", space.slots)
     })?;
     checker.at("slots", space.slots >= block, || {
-        format!("{} slots cannot hold one {height}x{width} map, which takes {block}", space.slots)
+        format!("{} slots cannot hold one {height_packed}x{width_packed} map, which takes {block}", space.slots)
     })?;
     check_stem(space, &checker)?;
     let mut total = space.stem.stride;
@@ -45,7 +47,13 @@ pub(super) fn check(space: &StriaSpaceLiteral) -> Result<(), SpaceError> {
 
 fn check_stem(space: &StriaSpaceLiteral, checker: &Checker<'_>) -> Result<(), SpaceError> {
     let (stem, [_, height, width]) = (&space.stem, space.input);
-    checker.stride("stem.stride", stem.stride)?;
+    if space.repacked {
+        checker.at("stem.stride", (1..=MAX_KERNEL).contains(&stem.stride), || {
+            format!("{} is not within 1 to {MAX_KERNEL}", stem.stride)
+        })?;
+    } else {
+        checker.stride("stem.stride", stem.stride)?;
+    }
     let divides = height.is_multiple_of(stem.stride) && width.is_multiple_of(stem.stride);
     checker.at("stem.stride", divides, || format!("{} does not divide the {height}x{width} image", stem.stride))?;
     checker.kernels("stem.kernels", &stem.kernels)?;

@@ -16,6 +16,10 @@ pub struct StriaSpaceLiteral {
     pub classes: usize,
     /// Slots of the ciphertexts that widths are counted in; a power of two.
     pub slots: usize,
+    /// Whether every layer's input is encrypted and packed anew, as under hybrid protocols. Then only the maps behind the stem must fit
+    /// the slots, a strided convolution has the capacity of its smaller maps, and a shift moves by single positions.
+    #[serde(default)]
+    pub repacked: bool,
     /// First layer.
     pub stem: StemLiteral,
     /// Stages of StriaBlocks.

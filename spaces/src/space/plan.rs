@@ -64,7 +64,7 @@ impl Genes<'_> {
 struct Link {
     transition: Option<Transition>,
     stride: usize,
-    /// Channels that one ciphertext held before.
+    /// Channels that one ciphertext held before, or holds now where they are packed anew.
     capacity: usize,
     /// Channels before.
     inputs: usize,
@@ -91,6 +91,7 @@ impl Link {
 struct Planner<'a> {
     genes: Genes<'a>,
     slots: usize,
+    repacked: bool,
     /// Blocks of the physical grid in one ciphertext, the same in every layer.
     blocks: usize,
     side: (usize, usize),
@@ -105,6 +106,7 @@ impl<'a> Planner<'a> {
         Self {
             genes: Genes { genes, next: 0 },
             slots: space.slots,
+            repacked: space.repacked,
             blocks: space.slots / (height * width).next_power_of_two(),
             side: maps.side,
             channels: maps.channels,
@@ -169,8 +171,11 @@ impl<'a> Planner<'a> {
             self.genes.skip(5 + usize::from(!keeps_width) + usize::from(stage.transitions.is_some()));
             return;
         }
-        let (capacity, inputs) = (self.capacity(), self.channels);
+        let (mut capacity, inputs) = (self.capacity(), self.channels);
         self.shrink(stage.stride);
+        if self.repacked {
+            capacity = self.capacity();
+        }
         let outputs = self.width(stage.ciphertexts.as_ref(), stage.widths.as_ref()).unwrap_or(inputs);
         let transition = stage.transitions.as_ref().map(|list| self.genes.take(list));
         let link = Link { transition, stride: stage.stride, capacity, inputs, outputs };
@@ -281,11 +286,12 @@ impl<'a> Planner<'a> {
     /// allow it, else as many as both widths allow.
     fn mix(&self, mixing: MixingChoice, capacity: usize, inputs: usize, outputs: usize) -> Mixing {
         let groups = gcd(capacity, gcd(inputs, outputs));
+        let blocks = if self.repacked { groups } else { self.blocks };
         match mixing {
             MixingChoice::Dense => Mixing::DENSE,
             // A shift rotates whole ciphertexts, so it needs them filled; with one there is nothing to rotate.
-            MixingChoice::Shift if groups == capacity && inputs > capacity && self.blocks > 1 => {
-                Mixing::shifted(groups, self.blocks)
+            MixingChoice::Shift if groups == capacity && inputs > capacity && blocks > 1 => {
+                Mixing::shifted(groups, blocks)
             }
             MixingChoice::Shift | MixingChoice::None => Mixing::interleaved(groups),
         }

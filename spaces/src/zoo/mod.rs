@@ -19,7 +19,7 @@ use crate::{GraphError, TypedGraph};
 type Build = fn() -> Result<TypedGraph, GraphError>;
 
 /// Name, one line on where it is from, builder.
-const NETWORKS: [(&str, &str, Build); 22] = [
+const NETWORKS: [(&str, &str, Build); 24] = [
     ("lola", "Brutzkus et al. (ICML 2019), LoLa-MNIST, the network of CryptoNets", lola::mnist),
     ("lenet-like", "SpENCNN (ICML 2023), Table 2: MNIST", || spencnn::lenet_like(1)),
     ("lenet-like-g8", "SpENCNN (ICML 2023), Table 3: MNIST, G = 8, alpha at 2^13 slots", || spencnn::lenet_like(8)),
@@ -48,6 +48,12 @@ const NETWORKS: [(&str, &str, Build); 22] = [
     ("mobilenetv2", "Sandler et al. (CVPR 2018), Table 2: ImageNet, width 1", mobilenet::v2),
     ("strianet-mnist", "StriaNet (SaTML 2026) scaled to 1x28x28 and 8192 slots", strianet::mnist),
     ("strianet-cifar10", "StriaNet (SaTML 2026) scaled to 3x32x32 and 32768 slots", strianet::cifar10),
+    (
+        "strianet-tiny-imagenet",
+        "StriaNet (SaTML 2026) for 3x64x64 and hybrid protocols of 8192 slots",
+        strianet::tiny_imagenet,
+    ),
+    ("strianet-imagenet", "StriaNet (SaTML 2026) for 3x224x224 and hybrid protocols of 8192 slots", strianet::imagenet),
 ];
 
 /// A name that the zoo does not hold.
@@ -110,7 +116,11 @@ mod tests {
         for name in names() {
             let net = build(name).unwrap();
             assert_eq!(net.to_string().parse::<TypedGraph>().unwrap(), net, "{name}");
-            let classes = if net.input_shape().spatial() == (224, 224) { 1000 } else { 10 };
+            let classes = match net.input_shape().spatial() {
+                (224, 224) => 1000,
+                (64, 64) => 200,
+                _ => 10,
+            };
             assert_eq!(net.output_shape(), crate::Shape::vector(classes), "{name}");
             assert!(source(name).is_some(), "{name}");
         }

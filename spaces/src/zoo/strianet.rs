@@ -2,7 +2,7 @@
 //! Secure Inference with Homomorphic Encryption*, SaTML 2026 (arXiv 2601.21287), with this project's slot-shift mixing.
 //!
 //! Widths are whole ciphertexts (Channel Packing-Aware Scaling): `C = n * c_n`, `c_n = slots / pad2(h * w)`, with the N real
-//! slots of the conjugate-invariant ring.
+//! slots of the conjugate-invariant ring. The two large networks are for hybrid protocols, whose ciphertexts have 8192 slots.
 
 use crate::blocks::{Mixing, StriaBlock, conv_bn_act, linear, pool, stria_block};
 use crate::{Conv2d, GraphBuilder, GraphError, Kernel, KernelMask, NodeId, Op, Shape, TypedGraph};
@@ -78,6 +78,74 @@ pub(super) fn cifar10() -> Result<TypedGraph, GraphError> {
     b.build()
 }
 
+/// Tiny ImageNet under a hybrid protocol: 8192 slots, capacity 8 at 32x32, 32 at 16x16, 128 at 8x8; see [`imagenet`].
+///
+/// | part | shape after it | ciphertexts | bottleneck | taps |
+/// |---|---|---|---|---|
+/// | conv 3x3, stride 2, dense | 64x32x32 | 8 | | 9 |
+/// | 2 StriaBlocks | 64x32x32 | 8 | 4 | 7 |
+/// | conv 3x3, stride 2, 32 groups with shift | 256x16x16 | 8 | | 9 |
+/// | 3 StriaBlocks | 256x16x16 | 8 | 8 | 7 |
+/// | conv 3x3, stride 2, 128 groups with shift | 1024x8x8 | 8 | | 9 |
+/// | 2 StriaBlocks | 1024x8x8 | 8 | 8 | 7 |
+/// | global average pool, linear | 200 | | | |
+pub(super) fn tiny_imagenet() -> Result<TypedGraph, GraphError> {
+    let stem = Conv2d { stride: 2, ..Conv2d::dense(64, 3) };
+    large(64, stem, &[(8, 4, 2), (8, 8, 3), (8, 8, 2)], 200)
+}
+
+/// ImageNet under a hybrid protocol: 8192 slots (the two rows of a BFV ciphertext at N = 8192), capacity 8 at 32x32, 32 at 16x16, 128 at
+/// 8x8. `docs/large-strianets.md` argues the choices.
+///
+/// | part | shape after it | ciphertexts | bottleneck | taps |
+/// |---|---|---|---|---|
+/// | conv 7x7, stride 7, dense | 64x32x32 | 8 | | 49, of which none rotates |
+/// | 2 StriaBlocks | 64x32x32 | 8 | 4 | 7 |
+/// | conv 3x3, stride 2, 32 groups with shift | 512x16x16 | 16 | | 9 |
+/// | 3 StriaBlocks | 512x16x16 | 16 | 16 | 7 |
+/// | conv 3x3, stride 2, 128 groups with shift | 2048x8x8 | 16 | | 9 |
+/// | 2 StriaBlocks | 2048x8x8 | 16 | 16 | 7 |
+/// | global average pool, linear | 1000 | | | |
+///
+/// Blocks read 1x7 and 7x1 in turn, as Inception-v3 factors its 7x7 (Szegedy et al., CVPR 2016). Without inner activations a
+/// block may be fused into one convolution.
+pub(super) fn imagenet() -> Result<TypedGraph, GraphError> {
+    let stem = Conv2d { stride: 7, ..Conv2d::dense(64, 7) };
+    large(224, stem, &[(8, 4, 2), (16, 16, 3), (16, 16, 2)], 1000)
+}
+
+/// A stem to 32x32 maps, then per stage its ciphertexts, those of the bottleneck, and the number of blocks, each stage with maps of
+/// half the side; at 8192 slots.
+fn large(
+    side: usize,
+    stem: Conv2d,
+    stages: &[(usize, usize, usize)],
+    classes: usize,
+) -> Result<TypedGraph, GraphError> {
+    let full3 = Kernel { size: 3, mask: KernelMask::Full };
+    let mut b = GraphBuilder::new(Shape::map(3, side, side))?;
+    let input = b.last();
+    let mut at = conv_bn_act(&mut b, input, stem)?;
+    let (mut capacity, mut block) = (8, 0);
+    for (index, &(width, middle, depth)) in stages.iter().enumerate() {
+        if index > 0 {
+            capacity *= 4;
+            let groups = Mixing::shifted(capacity, capacity);
+            at = conv_bn_act(&mut b, at, groups.conv(width * capacity, full3, 2))?;
+        }
+        for _ in 0..depth {
+            let mask = if block % 2 == 0 { KernelMask::Row } else { KernelMask::Column };
+            let kernel = Kernel { size: 7, mask };
+            at = stria_block(&mut b, at, &fusable(middle * capacity, kernel, capacity, capacity))?;
+            block += 1;
+        }
+    }
+    pool(&mut b, 8)?;
+    b.then(Op::Flatten)?;
+    linear(&mut b, classes)?;
+    b.build()
+}
+
 /// A StriaBlock whose squeeze shifts, without inner activations.
 fn fusable(middle: usize, kernel: Kernel, groups: usize, blocks: usize) -> StriaBlock {
     let plain = Mixing::interleaved(groups);
@@ -99,6 +167,30 @@ mod tests {
         assert_eq!(net.parameters(), 1600 + 64 + 288 + 64 + 125_450 + 384 + 384);
         assert_eq!(net.macs(), 196 * (1600 + 64 + 288 + 64) + 125_440);
         assert_eq!((net.levels(), net.levels_factored()), (5, 7));
+    }
+
+    /// Weights of the convolutions of one stage: width, bottleneck, groups and blocks, and what comes before it.
+    fn stage_weights(width: usize, middle: usize, groups: usize, blocks: usize) -> usize {
+        blocks * groups * (2 * width * middle + 7 * middle * middle)
+    }
+
+    #[test]
+    fn large_networks_have_the_weights_and_macs_of_their_tables() {
+        let (w1, w2, w3) = (stage_weights(8, 4, 8, 2), stage_weights(16, 16, 32, 3), stage_weights(16, 16, 128, 2));
+        // Transitions read 64 / 32 and 512 / 128 channels per group.
+        let (t1, t2) = (9 * 2 * 512, 9 * 4 * 2048);
+        let net = imagenet().unwrap();
+        let macs = 1024 * (147 * 64 + w1) + 256 * (t1 + w2) + 64 * (t2 + w3) + 2_048_000;
+        assert_eq!(net.macs(), macs as u64);
+        let norms = 64 + 2 * (32 + 32 + 64) + 512 + 9 * 512 + 2048 + 6 * 2048;
+        let activated = 3 * 64 + 4 * 512 + 3 * 2048;
+        let weights = 147 * 64 + w1 + t1 + w2 + t2 + w3 + 2_049_000;
+        assert_eq!(net.parameters(), (weights + 2 * norms + 3 * activated) as u64);
+
+        let (w1, w2, w3) = (stage_weights(8, 4, 8, 2), stage_weights(8, 8, 32, 3), stage_weights(8, 8, 128, 2));
+        let (t1, t2) = (9 * 2 * 256, 9 * 2 * 1024);
+        let macs = 1024 * (27 * 64 + w1) + 256 * (t1 + w2) + 64 * (t2 + w3) + 204_800;
+        assert_eq!(tiny_imagenet().unwrap().macs(), macs as u64);
     }
 
     #[test]

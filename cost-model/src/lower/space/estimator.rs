@@ -138,7 +138,7 @@ impl<'a> SpaceEstimator<'a> {
     fn cheapest(&mut self, genotype: &Genotype, path: &[u32]) -> Option<Winner> {
         let depths = match self.pieces.depths(path) {
             Some(depths) => depths,
-            None => self.pieces.learn_depths(self.trellis.space(), genotype, path).ok()?,
+            None => self.pieces.learn_depths(self.trellis.space(), genotype, path, &self.options).ok()?,
         };
         let round = self.round(depths);
         let mut best: Option<Winner> = None;

@@ -5,7 +5,7 @@ use striae_spaces::{
     space::{Genotype, StriaSpace},
 };
 
-use crate::{CostError, Lowerer, OpCounts, planner::VariantDepth};
+use crate::{CostError, Lowerer, OpCounts, PlanOptions, planner::VariantDepth};
 
 use super::{
     super::{
@@ -84,10 +84,12 @@ impl Pieces {
         space: &StriaSpace,
         genotype: &Genotype,
         path: &[u32],
+        options: &PlanOptions,
     ) -> Result<Depths, CostError> {
         #[expect(clippy::expect_used, reason = "the space checked the genotype")]
         let (graph, pieces) = space.build_pieces(genotype).expect(WELL_TYPED);
-        let (fused, factored) = (Staged::new(&graph, true)?, Staged::new(&graph, false)?);
+        let (fused, factored) =
+            (Staged::new(&graph, options.staging(true))?, Staged::new(&graph, options.staging(false))?);
         let ends: Vec<NodeId> = pieces.iter().map(|(_, last)| *last).collect();
         let (fused, factored) = (fused.depths_at(&ends), factored.depths_at(&ends));
         let mut before = ((0, 0), (0, 0));
@@ -114,7 +116,7 @@ impl Pieces {
     ) -> Result<(), CostError> {
         #[expect(clippy::expect_used, reason = "the space checked the genotype")]
         let (graph, pieces) = space.build_pieces(genotype).expect(WELL_TYPED);
-        let staged = Staged::new(&graph, frame.lowering.fuse)?;
+        let staged = Staged::new(&graph, frame.lowering.staging())?;
         let draft = lowerer.draft(&graph, &staged, frame.slots, &frame.lowering)?;
         let mut steps = draft.steps().peekable();
         let (mut layout, mut depth) = (draft.input(), 0);

@@ -2,9 +2,10 @@
 
 use clap::Args;
 use serde::Serialize;
+use striae_cost_model::hybrid::Fusion;
 use striae_cost_model::{
-    CkksParams, Estimate, Lowerer, OpCounts, Packing, Plan, PlanOptions, RingType, RotationKinds, Security, Strategy,
-    StrategyChoice, max_log_qp,
+    BatchEstimate, CkksParams, Estimate, LowerOptions, Lowerer, OpCounts, Packing, Plan, PlanOptions, RingType,
+    RotationKinds, Security, Strategy, StrategyChoice, max_log_qp,
 };
 use striae_reports::format::{bytes, percent, seconds};
 use striae_reports::table::compare;
@@ -21,6 +22,7 @@ use super::super::failure::{Failure, Outcome};
 use super::super::output::Output;
 use super::CostArgs;
 use super::against::Other;
+use super::batch;
 use super::ckks_table::layers;
 
 /// What the planner may choose.
@@ -38,9 +40,12 @@ pub(crate) struct PlanArgs {
     /// The ring: standard (N/2 slots) or conjugate-invariant (N real slots); the cheaper of both if absent
     #[arg(long, value_parser = ring)]
     ring: Option<RingType>,
-    /// How maps are packed: row-major, group-interleaved or multiplexed; the default packing if absent
+    /// How maps are packed: row-major, group-interleaved, multiplexed, multiplexed-bsgs or block:S; multiplexed if absent
     #[arg(long)]
     packing: Option<Packing>,
+    /// Images of one run, a power of two
+    #[arg(long, value_name = "IMAGES", default_value_t = 1, value_parser = images)]
+    batch: usize,
     /// How rotations are split: cheapest, input-side, output-side, or bsgs:B with B baby steps
     #[arg(long, default_value = "cheapest", value_parser = strategy)]
     strategy: StrategyChoice,
@@ -57,24 +62,44 @@ impl PlanArgs {
     pub(crate) fn options(&self) -> Result<PlanOptions, Failure> {
         let params = self.params.as_deref().map(|text| parse_params(text, self.insecure)).transpose()?;
         let fuse = (self.fused || self.factored).then_some(self.fused);
-        let Self { max_log_n, ring, packing, strategy, .. } = *self;
-        Ok(PlanOptions { params, max_log_n, ring, packing, strategy, fuse, ..PlanOptions::default() })
+        let Self { max_log_n, ring, packing, batch, strategy, .. } = *self;
+        Ok(PlanOptions { params, max_log_n, ring, packing, batch, strategy, fuse, ..PlanOptions::default() })
     }
 
-    /// The first option that is not at its default, by its flag: for protocols that have no use for any.
+    /// The lowering they ask for, where no parameters are chosen.
+    pub(super) fn lowering(&self) -> LowerOptions {
+        let Self { packing, batch, strategy, factored, .. } = *self;
+        let default = LowerOptions::default();
+        LowerOptions { fuse: !factored, packing: packing.unwrap_or_default(), batch, strategy, ..default }
+    }
+
+    /// What `--fused` and `--factored` say, which hold for every protocol.
+    pub(super) fn fusion(&self) -> Fusion {
+        match (self.fused, self.factored) {
+            (true, _) => Fusion::Always,
+            (_, true) => Fusion::Never,
+            (false, false) => Fusion::Cheapest,
+        }
+    }
+
+    /// The first other option that is not at its default, by its flag: for protocols that have no use for these.
     pub(super) fn first_given(&self) -> Option<&'static str> {
-        let Self { params, insecure: _, max_log_n, ring, packing, strategy, fused, factored } = self;
+        let Self { params, insecure: _, max_log_n, ring, packing, batch, strategy, fused: _, factored: _ } = self;
         let given = [
             ("--params", params.is_some()),
             ("--max-log-n", *max_log_n != 16),
             ("--ring", ring.is_some()),
             ("--packing", packing.is_some()),
+            ("--batch", *batch != 1),
             ("--strategy", *strategy != StrategyChoice::Cheapest),
-            ("--fused", *fused),
-            ("--factored", *factored),
         ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
+}
+
+fn images(text: &str) -> Result<usize, String> {
+    let images = text.parse().ok().filter(|images: &usize| images.is_power_of_two() && *images <= 1 << 20);
+    images.ok_or_else(|| "expected a power of two up to 2^20".to_owned())
 }
 
 fn ring(name: &str) -> Result<RingType, String> {
@@ -203,8 +228,10 @@ fn print_one(costed: &Costed, output: Output) -> Result<(), Failure> {
         }
     }
     output.line(format_args!("levels      {} of {}", view.levels, params.max_level()))?;
+    let images = plan.program.batch();
+    let run = if images == 1 { "image".to_owned() } else { format!("batch of {images}") };
     output.line(format_args!(
-        "latency     {} ({} to {}) per image on one thread",
+        "latency     {} ({} to {}) per {run} on one thread",
         seconds(estimate.latency.0),
         seconds(estimate.interval.0.0),
         seconds(estimate.interval.1.0)
@@ -217,10 +244,14 @@ fn print_one(costed: &Costed, output: Output) -> Result<(), Failure> {
         bytes(view.memory.ciphertexts)
     ))?;
     output.line(format_args!(
-        "traffic     {} up, {} down per image\n",
+        "traffic     {} up, {} down per {run}",
         bytes(view.upload_bytes),
         bytes(view.download_bytes)
-    ))
+    ))?;
+    if images > 1 {
+        batch::print(&BatchEstimate::of(&plan.program, params, estimate.latency), output)?;
+    }
+    output.line("")
 }
 
 /// What the blocks alone rotate, beside what their plain counterparts do.
@@ -260,6 +291,8 @@ struct NetworkJson<'a> {
     counts: OpCounts,
     steps: Vec<StepJson>,
     estimate: &'a Estimate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchEstimate>,
     network: &'a NetworkView,
 }
 
@@ -303,6 +336,8 @@ impl<'a> NetworkJson<'a> {
             counts: program.counts(),
             steps: (0..program.steps.len()).map(step).collect(),
             estimate: &costed.plan.estimate,
+            batch: (program.batch() > 1)
+                .then(|| BatchEstimate::of(program, &costed.plan.params, costed.plan.estimate.latency)),
             network: &costed.view,
         }
     }

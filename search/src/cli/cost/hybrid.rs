@@ -1,7 +1,7 @@
 //! `striae cost` under a hybrid protocol.
 
 use striae_cost_model::Calibration;
-use striae_cost_model::hybrid::{FRACTION_BITS, NetworkLink, Protocol, VALUE_BITS};
+use striae_cost_model::hybrid::{FRACTION_BITS, Fusion, NetworkLink, Protocol, VALUE_BITS};
 use striae_reports::format::{bytes, count, number, percent, seconds};
 use striae_search::counterpart::Counterpart;
 use striae_search::hybrid::{Comparison, Costed};
@@ -20,6 +20,7 @@ pub(super) struct Question {
     pub(super) arch: Arch,
     pub(super) others: Vec<Other>,
     pub(super) protocol: Protocol,
+    pub(super) fusion: Fusion,
     /// Networks to give times for.
     pub(super) links: Vec<NetworkLink>,
 }
@@ -33,20 +34,20 @@ pub(super) struct Named {
 }
 
 impl Named {
-    fn new(arch: Arch, protocol: Protocol, calibration: &Calibration) -> Result<Self, Failure> {
+    fn new(arch: Arch, protocol: Protocol, fusion: Fusion, calibration: &Calibration) -> Result<Self, Failure> {
         let Arch { label, graph } = arch;
-        let costed = Costed::new(graph, protocol, calibration).map_err(|e| Failure::from(e).named(&label))?;
+        let costed = Costed::new(graph, protocol, fusion, calibration).map_err(|e| Failure::from(e).named(&label))?;
         Ok(Self { label, costed, blocks: None })
     }
 }
 
 /// Estimates the network and those it is compared with.
 pub(super) fn run(question: Question, calibration: &CalibrationArgs, output: Output) -> Outcome {
-    let Question { arch, others, protocol, links } = question;
+    let Question { arch, others, protocol, fusion, links } = question;
     let chosen = calibration.load(output)?;
-    let network = Named::new(arch, protocol, &chosen.calibration)?;
+    let network = Named::new(arch, protocol, fusion, &chosen.calibration)?;
     let other = |Other { arch, blocks }| {
-        Ok::<Named, Failure>(Named { blocks, ..Named::new(arch, protocol, &chosen.calibration)? })
+        Ok::<Named, Failure>(Named { blocks, ..Named::new(arch, protocol, fusion, &chosen.calibration)? })
     };
     let others: Vec<Named> = others.into_iter().map(other).collect::<Result<_, _>>()?;
     if output.json {

@@ -1,7 +1,9 @@
 //! The JSON form of `striae cost` under a hybrid protocol.
 
 use serde::Serialize;
-use striae_cost_model::hybrid::{FRACTION_BITS, HybridStep, LinearCounts, NetworkLink, Protocol, VALUE_BITS};
+use striae_cost_model::hybrid::{
+    FRACTION_BITS, HybridLayer, HybridStep, LinearCounts, NetworkLink, Protocol, VALUE_BITS,
+};
 use striae_search::hybrid::{Comparison, Costed};
 
 use super::super::calibration::{Chosen, Source};
@@ -29,13 +31,14 @@ struct NetworkJson<'a> {
     total: HybridStep,
     /// Seconds from start to end, in the order of the links.
     latency: Vec<f64>,
-    steps: Vec<StepJson<'a>>,
+    layers: Vec<LayerJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct StepJson<'a> {
-    node: String,
-    op: String,
+struct LayerJson<'a> {
+    /// The node, or those of fused convolutions.
+    nodes: Vec<String>,
+    ops: Vec<String>,
     shape: String,
     step: &'a HybridStep,
 }
@@ -79,9 +82,11 @@ impl<'a> Document<'a> {
 impl<'a> NetworkJson<'a> {
     fn new(named: &'a Named, links: &[NetworkLink]) -> Self {
         let Costed { graph, estimate, total } = &named.costed;
-        let step = |(node, step): &'a (striae_spaces::NodeId, HybridStep)| {
-            let at = graph.node(*node);
-            StepJson { node: node.to_string(), op: at.op.to_string(), shape: at.shape.to_string(), step }
+        let layer = |HybridLayer { nodes, step }: &'a HybridLayer| LayerJson {
+            nodes: nodes.iter().map(ToString::to_string).collect(),
+            ops: nodes.iter().map(|&node| graph.node(node).op.to_string()).collect(),
+            shape: graph.shape(nodes[nodes.len() - 1]).to_string(),
+            step,
         };
         Self {
             label: &named.label,
@@ -91,7 +96,7 @@ impl<'a> NetworkJson<'a> {
             parameters: graph.parameters(),
             total: *total,
             latency: links.iter().map(|link| total.latency(link).0).collect(),
-            steps: estimate.steps.iter().map(step).collect(),
+            layers: estimate.layers.iter().map(layer).collect(),
         }
     }
 }

@@ -4,6 +4,7 @@ use striae_cost_model::hybrid::{HybridStep, LinearCounts, NetworkLink};
 use striae_reports::format::{bytes, count, number, percent, seconds};
 use striae_reports::table::{Side, Table, Value};
 use striae_search::hybrid::{Comparison, Costed};
+use striae_spaces::NodeId;
 
 use super::hybrid::Named;
 
@@ -22,17 +23,19 @@ const COUNTS: [Column; 7] = [
 
 /// One row per linear layer and activation, and the total. Rotations are told apart by what they move: maps under a kernel
 /// (`int`), channels within a row of slots (`ext`), the two rows (`swap`), vectors of dense layers. `HE` is the server's time, `share`
-/// of all of it.
+/// of all of it. Fused convolutions are joined by dots.
 pub(super) fn layers(costed: &Costed) -> Table {
     let left = ["step", "computes", "gives"].map(|h| (h, Side::Left));
     let right = ["up", "down", "2PC", "rounds", "HE", "share"];
     let headings = left.into_iter().chain(COUNTS.map(|(h, _)| (h, Side::Right))).chain(right.map(|h| (h, Side::Right)));
     let mut table = Table::new(headings).expendable(&["up", "down", "ct in", "ct out", "gives", "dense"]);
-    for (node, step) in &costed.estimate.steps {
-        let at = costed.graph.node(*node);
-        let op = at.op.to_string().replace(",bias", "").replace(",interleaved", "");
-        let mut row: Vec<Value> = vec![node.to_string().into(), op.into(), at.shape.to_string().into()];
-        row.extend(figures(step, &costed.total));
+    for layer in &costed.estimate.layers {
+        let op =
+            |node: &NodeId| costed.graph.node(*node).op.to_string().replace(",bias", "").replace(",interleaved", "");
+        let computes = layer.nodes.iter().map(op).collect::<Vec<_>>().join(" · ");
+        let gives = costed.graph.shape(layer.nodes[layer.nodes.len() - 1]);
+        let mut row: Vec<Value> = vec![layer.nodes[0].to_string().into(), computes.into(), gives.to_string().into()];
+        row.extend(figures(&layer.step, &costed.total));
         table.push(row);
     }
     let mut total: Vec<Value> = vec!["total".into(), "".into(), "".into()];
