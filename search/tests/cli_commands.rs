@@ -139,6 +139,19 @@ fn an_explanation_names_the_change_that_saves_most() {
 }
 
 #[test]
+fn networks_of_any_depth_are_counted() {
+    let dir = tempfile::tempdir().expect("folder");
+    let counted = json(dir.path(), &["cost", "resnet110", "--count", "32768", "--json"]);
+    assert_eq!((&counted["levels"], &counted["slots"]), (&219.into(), &32768.into()));
+    let squares = counted["counts"]["squares"].as_u64().expect("number");
+    let layers = counted["layers"].as_array().expect("list");
+    assert_eq!(layers.iter().filter_map(|l| l["squares"].as_u64()).sum::<u64>(), squares);
+    assert!(squares >= 109, "{squares}");
+    let text = text(dir.path(), &["cost", "resnet110", "--count", "32768"]);
+    assert!(text.contains("219; bootstrappings are not counted"), "{text}");
+}
+
+#[test]
 fn insecure_parameters_are_loud() {
     let dir = tempfile::tempdir().expect("folder");
     let weak = "N=2^12 Q=45,30,30,30,30,30 P=46 scale=2^30";
