@@ -111,6 +111,11 @@ fn parameters_and_depth() {
     // The word alone, as reports print it, accepts nothing.
     refused(at, &["cost", SMALL, "--params", &format!("{weak} insecure")], &["128-bit security"]);
     refused(at, &["cost", SMALL, "--insecure"], &["--params"]);
+    refused(at, &["cost", SMALL, "--count", "1000"], &["'1000'", "power of two from 512"]);
+    refused(at, &["cost", SMALL, "--count", "4096", "--explain"], &["--count", "--explain"]);
+    refused(at, &["cost", SMALL, "--packing", "blok"], &["--packing", "unknown packing `blok`, expected row-major"]);
+    refused(at, &["cost", SMALL, "--batch", "48"], &["--batch", "power of two"]);
+    refused(at, &["cost", SMALL, "--batch", "many"], &["--batch", "power of two"]);
     refused(at, &["cost", SMALL, "--params", "N=2^13 Q=45,x P=46 scale=2^30"], &["parameters: Q"]);
     refused(at, &["cost", SMALL, "--params", "N=2^13 Q=45,30 P=46 scale=2^30"], &["needs 3 levels", "offer 1"]);
     refused(at, &["cost", "resnet20", "--max-log-n", "14"], &["resnet20: the network needs 39 levels", "N = 2^14"]);

@@ -113,6 +113,16 @@ fn the_layers_of_a_network_add_up() {
 }
 
 #[test]
+fn a_batch_shares_its_cost() {
+    let dir = tempfile::tempdir().expect("folder");
+    let text = text(dir.path(), &["cost", "strianet-mnist", "--batch", "64", "--packing", "row-major"]);
+    assert!(text.contains("64 images per batch, "), "{text}");
+    assert!(text.contains(" per image, peak "), "{text}");
+    let costs = json(dir.path(), &["cost", "strianet-mnist", "--batch", "64", "--json"]);
+    assert_eq!(costs["networks"][0]["batch"]["images"], 64);
+}
+
+#[test]
 fn an_explanation_names_the_change_that_saves_most() {
     let dir = tempfile::tempdir().expect("folder");
     let costs = json(dir.path(), &["cost", "lenet-like", "--explain", "--json"]);
@@ -126,6 +136,19 @@ fn an_explanation_names_the_change_that_saves_most() {
     assert!(text.contains(&format!("the single change that would save most: {change}: ")), "{text}");
     let plain = json(dir.path(), &["cost", "lenet-like", "--json"]);
     assert!(plain.get("explanation").is_none() && plain["networks"] == costs["networks"]);
+}
+
+#[test]
+fn networks_of_any_depth_are_counted() {
+    let dir = tempfile::tempdir().expect("folder");
+    let counted = json(dir.path(), &["cost", "resnet110", "--count", "32768", "--json"]);
+    assert_eq!((&counted["levels"], &counted["slots"]), (&219.into(), &32768.into()));
+    let squares = counted["counts"]["squares"].as_u64().expect("number");
+    let layers = counted["layers"].as_array().expect("list");
+    assert_eq!(layers.iter().filter_map(|l| l["squares"].as_u64()).sum::<u64>(), squares);
+    assert!(squares >= 109, "{squares}");
+    let text = text(dir.path(), &["cost", "resnet110", "--count", "32768"]);
+    assert!(text.contains("219; bootstrappings are not counted"), "{text}");
 }
 
 #[test]

@@ -6,6 +6,6 @@ mod study;
 mod verification;
 
 pub use machine::{machine, versions};
-pub use network::{description, network, packing, parameters, strategy};
+pub use network::{counted, description, network, packing, parameters, strategy};
 pub use study::{pick_view, study};
 pub use verification::{add_verification, prediction};

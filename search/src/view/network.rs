@@ -46,11 +46,20 @@ pub fn parameters(params: &CkksParams) -> ParametersView {
 }
 
 fn layer(graph: &TypedGraph, plan: &Plan, step: usize) -> LayerView {
-    let program = &plan.program;
+    let estimate = &plan.estimate.steps[step];
+    LayerView {
+        predicted: estimate.latency.0,
+        share: estimate.latency.0 / plan.estimate.latency.0.max(f64::MIN_POSITIVE),
+        parts: parts(estimate),
+        ..counted(graph, &plan.program, step)
+    }
+}
+
+/// A step of the program of `graph` without times.
+pub fn counted(graph: &TypedGraph, program: &HeProgram, step: usize) -> LayerView {
     let (counts, kinds) = (program.step_counts(step), program.step_rotation_kinds(step));
     let (inputs, level_in) = inputs(program, step);
     let output = program.output_of(step);
-    let estimate = &plan.estimate.steps[step];
     let node = program.steps[step].node;
     LayerView {
         name: format!("{} {node}", step + 1),
@@ -69,10 +78,7 @@ fn layer(graph: &TypedGraph, plan: &Plan, step: usize) -> LayerView {
         level_in: level_in as u32,
         level_out: output.level as u32,
         slots_wasted: wasted(&output.layout),
-        predicted: estimate.latency.0,
-        measured: None,
-        share: estimate.latency.0 / plan.estimate.latency.0.max(f64::MIN_POSITIVE),
-        parts: parts(estimate),
+        ..LayerView::default()
     }
 }
 

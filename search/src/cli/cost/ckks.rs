@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Serialize;
 use striae_cost_model::hybrid::Fusion;
 use striae_cost_model::{
-    BatchEstimate, CkksParams, Estimate, Lowerer, OpCounts, Packing, Plan, PlanOptions, RingType, RotationKinds,
-    Security, Strategy, StrategyChoice, max_log_qp,
+    BatchEstimate, CkksParams, Estimate, LowerOptions, Lowerer, OpCounts, Packing, Plan, PlanOptions, RingType,
+    RotationKinds, Security, Strategy, StrategyChoice, max_log_qp,
 };
 use striae_reports::format::{bytes, percent, seconds};
 use striae_reports::table::compare;
@@ -64,6 +64,13 @@ impl PlanArgs {
         let fuse = (self.fused || self.factored).then_some(self.fused);
         let Self { max_log_n, ring, packing, batch, strategy, .. } = *self;
         Ok(PlanOptions { params, max_log_n, ring, packing, batch, strategy, fuse, ..PlanOptions::default() })
+    }
+
+    /// The lowering they ask for, where no parameters are chosen.
+    pub(super) fn lowering(&self) -> LowerOptions {
+        let Self { packing, batch, strategy, factored, .. } = *self;
+        let default = LowerOptions::default();
+        LowerOptions { fuse: !factored, packing: packing.unwrap_or_default(), batch, strategy, ..default }
     }
 
     /// What `--fused` and `--factored` say, which hold for every protocol.

@@ -4,6 +4,7 @@ mod against;
 mod batch;
 mod ckks;
 mod ckks_table;
+mod count;
 mod hybrid;
 mod hybrid_json;
 mod hybrid_table;
@@ -35,6 +36,14 @@ pub(crate) struct CostArgs {
     /// Show what each layer needs and which single change would save most
     #[arg(long)]
     explain: bool,
+    /// Only count operations, in ciphertexts of so many slots: for networks of any depth
+    #[arg(
+        long,
+        value_name = "SLOTS",
+        value_parser = count::slots,
+        conflicts_with_all = ["against", "explain", "params", "max_log_n", "ring", "network"]
+    )]
+    count: Option<usize>,
     #[command(flatten)]
     plan: PlanArgs,
     #[command(flatten)]
@@ -69,6 +78,9 @@ pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
     };
     check(args, protocol)?;
     let arch = Arch::resolve(&args.arch)?;
+    if let Some(slots) = args.count {
+        return count::run(args, slots, &arch, output);
+    }
     let others = Other::resolve_all(&args.against, &arch)?;
     let Some(protocol) = protocol else { return ckks::run(args, arch, others, output) };
     let links = match args.network {
@@ -86,6 +98,10 @@ fn check(args: &CostArgs, protocol: Option<Protocol>) -> Result<(), Failure> {
         None if args.network.is_some() => Err(Failure::bad_input(
             "--network: under ckks the server works alone, no network is part of the estimate",
             "name a hybrid protocol: --protocol cryptflow2 or --protocol cheetah",
+        )),
+        Some(_) if args.count.is_some() => Err(Failure::bad_input(
+            "--count: hybrid protocols have slots of their own, and count any depth",
+            "leave --count out, or use --protocol ckks",
         )),
         Some(_) if args.explain => Err(Failure::bad_input(
             "--explain: it explains the plans of the ckks protocol",
