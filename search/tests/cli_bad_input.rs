@@ -368,5 +368,5 @@ fn parameters_that_cannot_be_advised() {
     refused(at, &["advise", "1x28x28: conv(4,k3"], &["notation"]);
     let deep = format!("1x8x8: {}flatten linear(4)", "conv(2,k3) quad ".repeat(40));
     refused(at, &["advise", &deep], &["needs 81 levels", "more than the", "N = 2^16", "no bootstrapping"]);
-    refused(at, &["advise", SMALL, "--security", "256", "--max-log-n", "12"], &["256-bit", "N = 2^13 would hold it"]);
+    refused(at, &["advise", SMALL, "--security", "256", "--max-log-n", "12"], &["256-bit", "N = 2^14 would hold it"]);
 }
