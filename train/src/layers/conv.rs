@@ -84,7 +84,8 @@ impl Conv {
         let rows = Axis::new(h, ho, conv.stride, all.clone().map(|t| t.0));
         let cols = Axis::new(w, wo, conv.stride, all.clone().map(|t| t.1));
         let flat = Flat::new(rows, cols, all.clone().copied());
-        let images = if direct { 1 } else { CHUNK_VALUES.div_ceil(flat.len()).min(MAX_CHUNK) };
+        // A power of two, so that the chunks of usual batches are equal and keep two threads equally busy.
+        let images = if direct { 1 } else { 1 << CHUNK_VALUES.div_ceil(flat.len()).min(MAX_CHUNK).ilog2() };
         let plane = (images * flat.len()).next_multiple_of(LANES);
         let margin = all.map(|&t| flat.tap(t).1).max().unwrap_or(0).next_multiple_of(LANES);
         let weights = outputs * per_group * conv.kernel.tap_count();
