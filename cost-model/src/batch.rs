@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     Bytes, CkksParams, HeProgram, MemoryEstimate, Seconds, StepKind,
-    estimate::{step_weights, step_working},
+    memory::{step_weights, step_working},
 };
 
 /// What a batch takes.

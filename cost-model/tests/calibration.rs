@@ -4,8 +4,10 @@ use std::{fs, path::PathBuf};
 
 use proptest::prelude::*;
 use striae_cost_model::{
-    Calibration, CkksParams, RingType,
-    calibration::{CalibrationError, Fit, Primitive, Provenance, Ring, Sample, Work},
+    Calibration, CkksParams, Feature, RingType,
+    calibration::{
+        CalibrationError, Place, Primitive, Probe, Provenance, Ring, Sample, UNITS, Unit, Units, WordBytes, step_units,
+    },
 };
 
 fn provenance() -> Provenance {
@@ -13,32 +15,47 @@ fn provenance() -> Provenance {
         cpu: "test".to_owned(),
         simd: "portable".to_owned(),
         threads: 1,
+        cache: 32 << 20,
         version: "0.1.0".to_owned(),
         date: "2026-11-21".to_owned(),
         generic: false,
     }
 }
 
-fn rings() -> Vec<Ring> {
-    let levels = |log_n| (0..6).map(move |level| (log_n, level));
-    let of = |(log_n, level): (u32, usize)| {
-        [1, 2].map(|special| Ring { ring_type: RingType::Standard, log_n, level, special })
-    };
-    (12..16).flat_map(levels).flat_map(of).collect()
+/// Places of one degree: levels and special primes in all proportions, words of two sizes.
+fn places(log_n: u32) -> Vec<Place> {
+    let words = [WordBytes::default(), WordBytes { base: 5, scale: 4, special: 5 }];
+    let at =
+        |level, special, bytes| Place { ring: Ring { ring_type: RingType::Standard, log_n, level, special }, bytes };
+    (1..7).flat_map(|level| (1..4).map(move |special| at(level, special, words[(level + special) % 2]))).collect()
 }
 
-fn sample(primitive: Primitive, ring: Ring, seconds: f64) -> Sample {
-    Sample { primitive, ring, seconds, p10: seconds * 0.99, p90: seconds * 1.01, rounds: 9 }
+/// What a probe takes at a place by a law: seconds of each unit.
+fn seconds(probe: Probe, place: Place, threads: usize, cold: bool, law: &Units) -> f64 {
+    let (at, behind) = probe.work();
+    let (mut units, more) = (step_units(&at, place, threads), step_units(&behind, place.lower(), threads));
+    units.iter_mut().zip(more).for_each(|(u, m)| *u += m);
+    if !cold {
+        units[Unit::KeyBytes as usize] = 0.0;
+        units[Unit::DiagonalBytes as usize] = 0.0;
+    }
+    units.iter().zip(law).map(|(u, s)| u * s).sum()
 }
 
-/// Samples of all primitives from one law: seconds per call, per million butterflies, per million pointwise operations.
-fn samples(call: f64, butterfly: f64, point: f64) -> Vec<Sample> {
-    let seconds = |primitive, ring| {
-        let work = Work::of(primitive, ring);
-        call + butterfly * work.butterflies + point * work.pointwise
+/// Samples of all probes in rings of these degrees by one law.
+fn samples(degrees: &[u32], threads: usize, law: &Units) -> Vec<Sample> {
+    let places = degrees.iter().flat_map(|&log_n| places(log_n));
+    let items = places.flat_map(|place| Probe::ALL.into_iter().map(move |probe| (place, probe)));
+    let both = items.flat_map(|(place, probe)| [true, false].map(|cold| (place, probe, cold)));
+    let sample = |(place, probe, cold)| {
+        let seconds = seconds(probe, place, threads, cold, law);
+        Sample { probe, place, threads, cold, seconds, p10: 0.99 * seconds, p90: 1.01 * seconds, rounds: 9 }
     };
-    let of = |primitive| rings().into_iter().map(move |ring| sample(primitive, ring, seconds(primitive, ring)));
-    Primitive::ALL.into_iter().flat_map(of).collect()
+    both.map(sample).collect()
+}
+
+fn law(scale: f64) -> Units {
+    std::array::from_fn(|unit| scale * 1e-6 * (1 + unit * 7 % 11) as f64)
 }
 
 /// A path in a folder of this test's own.
@@ -62,7 +79,7 @@ fn refusal(name: &str, text: &str) -> String {
 fn a_saved_file_reads_back_and_is_never_overwritten() {
     let path = file("round-trip");
     let _ = fs::remove_file(&path);
-    let calibration = Calibration::new(provenance(), samples(2e-6, 3e-4, 5e-4)).unwrap();
+    let calibration = Calibration::new(provenance(), samples(&[12, 13], 1, &law(1.0))).unwrap();
     calibration.save(&path).unwrap();
     assert_eq!(Calibration::load(&path).unwrap(), calibration);
     let before = fs::read(&path).unwrap();
@@ -74,114 +91,111 @@ fn a_saved_file_reads_back_and_is_never_overwritten() {
 
 #[test]
 fn bad_files_are_refused_in_one_line() {
-    let path = file("good");
-    let _ = fs::remove_file(&path);
-    Calibration::generic().save(&path).unwrap();
-    let good = fs::read_to_string(&path).unwrap();
-    let newer = good.replace("version = 1\n", "version = 2\nnew_field = true\n");
-    assert_eq!(refusal("newer", &newer), "format version 2 is not supported, this Striae reads 1");
+    let good = Calibration::new(provenance(), samples(&[12], 1, &law(1.0))).unwrap().to_toml().unwrap();
+    for (version, reads) in [(1, "an old"), (3, "a newer")] {
+        let other = good.replace("version = 2\n", &format!("version = {version}\nother_field = true\n"));
+        let expected = format!("format version {version} is not supported, this Striae reads 2");
+        assert_eq!(refusal("version", &other), expected, "{reads} file");
+    }
     assert!(refusal("truncated", &good[..good.len() / 2]).starts_with("not a calibration file: "));
     assert!(refusal("empty", "").contains("missing field"), "{}", refusal("empty", ""));
     assert!(refusal("binary", "\u{1}\u{2}\nversion").starts_with("not a calibration file: "));
     assert!(refusal("unknown", &format!("surprise = 1\n{good}")).contains("surprise"));
+    let line = |name: &str| good.lines().find(|l| l.starts_with(name)).expect(name).to_owned();
     for bad in ["nan", "inf", "-1.0"] {
-        let at = good.find("[fits.hoist]").unwrap();
-        let (head, fits) = good.split_at(at);
-        let line = fits.lines().find(|l| l.starts_with("per_butterfly")).unwrap();
-        let text = format!("{head}{}", fits.replacen(line, &format!("per_butterfly = {bad}"), 1));
-        let expected = "not a calibration file: fits.hoist has a coefficient that is negative or not finite";
+        let text = good.replacen(&line("forward = "), &format!("forward = {bad}"), 1);
+        let expected = "not a calibration file: fits[0].seconds.forward is negative, not finite, or of no unit";
         assert_eq!(refusal("coefficient", &text), expected, "{bad}");
-        let mut table: toml::Table = good.parse().unwrap();
-        let ring = toml::toml! { log_n = 13 level = 3 special = 1 };
-        let sample: toml::Table =
-            format!("primitive = \"hoist\"\nseconds = {bad}\np10 = 1.0\np90 = 1.0\nrounds = 3\n").parse().unwrap();
-        let sample = sample.into_iter().chain([("ring".to_owned(), ring.into())]).collect::<toml::Table>();
-        table.insert("samples".to_owned(), vec![toml::Value::from(sample)].into());
-        let text = toml::to_string(&table).unwrap();
-        let expected = "not a calibration file: samples[0] (hoist) has a time that is not positive and finite";
-        assert_eq!(refusal("sample", &text), expected, "{bad}");
+        let text = good.replacen("\"squares 4\", true, ", &format!("\"squares 4\", true, {bad}, "), 1);
+        let text = text.replacen(", 9]", "]", 0);
+        assert!(refusal("sample", &text).starts_with("not a calibration file: "), "{bad}");
     }
+    let text = good.replacen(&line("forward = "), "", 1);
+    assert_eq!(refusal("unit", &text), "not a calibration file: fits[0].seconds.forward is missing");
+    let text = good.replacen("squares 4", "squares 5", 1);
+    assert_eq!(refusal("probe", &text), "not a calibration file: measured[0] unknown probe `squares 5`");
     let missing = Calibration::load(&file("missing")).unwrap_err();
     assert!(matches!(missing, CalibrationError::Io { .. }));
 }
 
 #[test]
-fn every_primitive_needs_samples() {
-    let some: Vec<Sample> =
-        samples(1e-6, 1e-4, 1e-4).into_iter().filter(|s| s.primitive != Primitive::Square).collect();
-    let error = Calibration::new(provenance(), some).unwrap_err();
-    assert_eq!((error.primitive, error.samples), (Primitive::Square, 0));
+fn a_fit_needs_samples_of_one_thread() {
+    let few: Vec<Sample> = samples(&[12], 1, &law(1.0)).into_iter().take(5).collect();
+    let error = Calibration::new(provenance(), few).unwrap_err();
+    assert_eq!((error.log_n, error.threads, error.samples), (12, 1, 5));
+    let error = Calibration::new(provenance(), samples(&[12], 2, &law(1.0))).unwrap_err();
+    assert_eq!((error.threads, error.samples), (1, 0));
 }
 
 #[test]
-fn measured_rings_use_the_measured_time() {
-    let ring = Ring { ring_type: RingType::Standard, log_n: 13, level: 2, special: 1 };
-    let mut all = samples(1e-6, 1e-4, 1e-4);
-    let at = all.iter_mut().find(|s| s.primitive == Primitive::Square && s.ring == ring).unwrap();
-    at.seconds = 0.5;
-    let calibration = Calibration::new(provenance(), all).unwrap();
-    assert_eq!(calibration.seconds(Primitive::Square, ring), 0.5);
+fn threads_have_times_of_their_own() {
+    let all = [samples(&[13], 1, &law(1.0)), samples(&[13], 4, &law(1.0))].concat();
+    let one = Calibration::new(provenance(), all).unwrap();
+    let time = |threads| {
+        let on = one.clone().on_threads(threads);
+        let ring = Ring { ring_type: RingType::Standard, log_n: 13, level: 5, special: 2 };
+        (on.threads(), on.seconds(Primitive::Hoist, ring))
+    };
+    assert_eq!(time(1), time(3), "as many as were measured below");
+    assert_eq!((time(4).0, time(64).0), (4, 4));
+    assert!(time(4).1 < time(1).1, "the busiest thread has fewer limbs");
+}
+
+#[test]
+fn degrees_that_were_not_measured_follow_the_nearest() {
+    let calibration = Calibration::new(provenance(), samples(&[12, 13], 1, &law(1.0))).unwrap();
+    let at = |log_n, ring_type| Ring { ring_type, log_n, level: 3, special: 2 };
+    let hoist = |log_n, ring| calibration.seconds(Primitive::Hoist, at(log_n, ring));
+    let ratio = hoist(15, RingType::Standard) / hoist(13, RingType::Standard);
+    assert!((4.0..5.0).contains(&ratio), "N log N: {ratio}");
+    assert_eq!(hoist(13, RingType::ConjugateInvariant), hoist(13, RingType::Standard), "of the other ring");
+}
+
+#[test]
+fn small_programs_find_what_they_read_in_the_cache() {
+    let calibration = Calibration::new(provenance(), samples(&[13], 1, &law(1.0))).unwrap();
+    assert!(calibration.stays_cached(8 << 20) && !calibration.stays_cached(64 << 20));
     let params: CkksParams = "N=2^13 Q=45,30,30 P=46 scale=2^30".parse().unwrap();
-    assert_eq!(calibration.times(&params, 2).square, 0.5);
+    let (cold, warm) = (calibration.times(&params, 2, true), calibration.times(&params, 2, false));
+    assert!(warm.of(Feature::RotationKey) < cold.of(Feature::RotationKey));
+    assert_eq!(warm.of(Feature::Hoist), cold.of(Feature::Hoist));
 }
 
 #[test]
-fn unmeasured_rings_correct_the_fit_by_what_is_nearest() {
-    let at = |level, special, ring_type| Ring { ring_type, log_n: 13, level, special };
-    let ring = |level| at(level, 1, RingType::Standard);
-    // Hoisting at N = 2^13 takes longer than the law of the other degrees: twice at level 0, three times at level 5.
-    let mut all = samples(1e-6, 1e-4, 1e-4);
-    all.retain(|s| s.ring.log_n != 13 || [0, 5].contains(&s.ring.level));
-    let slow = |s: &&mut Sample| s.primitive == Primitive::Hoist && s.ring.log_n == 13 && s.ring.special == 1;
-    all.iter_mut().filter(slow).for_each(|s| s.seconds *= if s.ring.level == 0 { 2.0 } else { 3.0 });
-    let measured = |ring| all.iter().find(|s| s.primitive == Primitive::Hoist && s.ring == ring).unwrap().seconds;
-    let calibration = Calibration::new(provenance(), all.clone()).unwrap();
-    let fit = *calibration.fit(Primitive::Hoist).unwrap();
-    let factor = |ring| calibration.seconds(Primitive::Hoist, ring) / fit.seconds(Primitive::Hoist, ring);
-    let (low, high) = (factor(ring(0)), factor(ring(5)));
-    assert_eq!(calibration.seconds(Primitive::Hoist, ring(0)), measured(ring(0)));
-    assert!(high > 1.2 * low, "{low} {high}");
-    let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-12;
-    // Between levels in proportion, beyond them as at the last.
-    assert!(close(factor(ring(2)), 0.6 * low + 0.4 * high));
-    assert!(close(factor(ring(9)), high));
-    // The other ring type, and numbers of special primes of which none were measured, as their nearest.
-    assert!(close(factor(at(5, 1, RingType::ConjugateInvariant)), high));
-    assert!(close(factor(at(5, 6, RingType::Standard)), factor(at(5, 2, RingType::Standard))));
-    assert!(close(factor(Ring { log_n: 16, ..ring(3) }), 1.0), "a degree of which nothing was measured");
-}
-
-#[test]
-fn the_shipped_calibration_is_sound() {
-    let generic = Calibration::generic();
-    assert!(generic.provenance.generic);
-    for (primitive, ring) in Primitive::ALL.into_iter().flat_map(|p| rings().into_iter().map(move |r| (p, r))) {
-        let seconds = generic.seconds(primitive, ring);
-        assert!(seconds.is_finite() && seconds > 0.0, "{primitive:?} {ring:?}: {seconds}");
+fn the_shipped_calibrations_are_sound() {
+    for (simd, shipped) in [("avx512ifma", "avx512ifma"), ("avx2", "portable"), ("portable", "portable")] {
+        let generic = Calibration::generic_for(simd);
+        assert!(generic.provenance.generic);
+        assert_eq!(generic.provenance.simd, shipped);
+        for log_n in 11..=16 {
+            for (primitive, ring_type) in Primitive::ALL.into_iter().flat_map(|p| RingType::ALL.map(|r| (p, r))) {
+                let seconds = generic.seconds(primitive, Ring { ring_type, log_n, level: 3, special: 2 });
+                assert!(seconds.is_finite() && seconds > 0.0, "{primitive:?} 2^{log_n} {ring_type:?}: {seconds}");
+            }
+        }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
-    fn a_fit_finds_the_law_of_its_samples(call in 0.0..1e-5, butterfly in 1e-5..1e-3, point in 1e-5..1e-3) {
-        let all = samples(call, butterfly, point);
-        // A primitive with both kinds of work, whose coefficients can be told apart.
-        let square: Vec<&Sample> = all.iter().filter(|s| s.primitive == Primitive::Square).collect();
-        let fit = Fit::of(Primitive::Square, &square).unwrap();
-        prop_assert!(fit.error < 1e-6, "{fit:?}");
-        prop_assert!((fit.per_butterfly / butterfly - 1.0).abs() < 1e-3, "{fit:?}");
-        prop_assert!((fit.per_point / point - 1.0).abs() < 1e-3, "{fit:?}");
-        prop_assert!((fit.per_call - call).abs() < 1e-7, "{fit:?}");
+    fn a_fit_finds_the_law_of_its_samples(times in prop::collection::vec(1e-6..1e-4f64, UNITS)) {
+        let law: Units = std::array::from_fn(|unit| times[unit]);
+        let all = samples(&[13], 1, &law);
+        let calibration = Calibration::new(provenance(), all.clone()).unwrap();
+        let fit = &calibration.fits()[0];
+        prop_assert!(fit.error < 1e-6 && fit.spread < 1e-6, "{fit:?}");
+        for sample in &all {
+            prop_assert!((calibration.probe_seconds(sample) / sample.seconds - 1.0).abs() < 1e-6);
+        }
     }
 
     #[test]
-    fn coefficients_are_never_negative(times in prop::collection::vec(1e-6..1e-1f64, 1..12), which in 0..Primitive::ALL.len()) {
-        let primitive = Primitive::ALL[which];
-        let all: Vec<Sample> = rings().into_iter().zip(times).map(|(ring, t)| sample(primitive, ring, t)).collect();
-        let fit = Fit::of(primitive, &all.iter().collect::<Vec<_>>()).unwrap();
-        prop_assert!(fit.per_call >= 0.0 && fit.per_butterfly >= 0.0 && fit.per_point >= 0.0, "{fit:?}");
-        prop_assert!(rings().iter().all(|r| fit.seconds(primitive, *r).is_finite()));
+    fn coefficients_are_never_negative(times in prop::collection::vec(1e-6..1e-1f64, 40)) {
+        let mut all: Vec<Sample> = samples(&[13], 1, &law(1.0)).into_iter().step_by(7).take(40).collect();
+        all.iter_mut().zip(times).for_each(|(s, t)| s.seconds = t);
+        let calibration = Calibration::new(provenance(), all).unwrap();
+        prop_assert!(calibration.fits()[0].seconds.values().all(|s| s.is_finite() && *s >= 0.0));
     }
 }

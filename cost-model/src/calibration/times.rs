@@ -1,63 +1,85 @@
-//! Times of the primitives at one level.
+//! Times of what steps do at one level.
 
-use crate::{OpCounts, Seconds};
+use crate::Seconds;
+use crate::step_work::{FEATURES, Feature, StepWork};
 
-/// Seconds of each primitive at one ring degree, level and number of special primes.
+use super::units::{Unit, Units};
+
+/// Seconds of each feature of steps at one ring degree, level, number of special primes and word size.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct OpTimes {
-    /// Decomposition.
-    pub hoist: f64,
-    /// Hoisted rotation.
-    pub rotation_hoisted: f64,
-    /// Giant step.
-    pub giant_step: f64,
-    /// Rotation on its own.
-    pub rotation_full: f64,
-    /// Diagonal in QP.
-    pub plain_mult_extended: f64,
-    /// Diagonal in Q.
-    pub plain_mult: f64,
-    /// Division by P.
-    pub mod_down: f64,
-    /// Division by P and the last prime together.
-    pub mod_down_rescale: f64,
-    /// Division by the last prime.
-    pub rescale: f64,
-    /// Square.
-    pub square: f64,
-    /// Addition.
-    pub add: f64,
-    /// Addition of an encoded vector.
-    pub plain_add: f64,
+pub struct OpTimes([f64; FEATURES]);
+
+/// Which part of a step's time a feature belongs to.
+const fn part(feature: usize) -> usize {
+    const ROTATIONS: usize = 0;
+    const MULTIPLICATIONS: usize = 1;
+    const SQUARES: usize = 2;
+    const RESCALING: usize = 3;
+    const OTHER: usize = 4;
+    const fn is(feature: usize, any: &[Feature]) -> bool {
+        let mut i = 0;
+        while i < any.len() {
+            if any[i] as usize == feature {
+                return true;
+            }
+            i += 1;
+        }
+        false
+    }
+    use Feature as F;
+    let rotations = [F::Hoist, F::Rotation, F::RotationKey, F::ExtendedGiant, F::PlainGiant, F::GiantKey];
+    if is(feature, &rotations) || is(feature, &[F::WindowSum, F::WindowRotation, F::ManyOperands]) {
+        ROTATIONS
+    } else if is(feature, &[F::RotatedTerm, F::PlainTerm, F::ExtendedSum, F::PlainSum, F::Unrotated]) {
+        MULTIPLICATIONS
+    } else if is(feature, &[F::Square, F::SquareKey]) {
+        SQUARES
+    } else if is(feature, &[F::ExtendedOutput, F::PlainOutput]) {
+        RESCALING
+    } else {
+        OTHER
+    }
 }
 
 impl OpTimes {
-    /// Time of `counts` at this level.
-    pub fn seconds(&self, counts: &OpCounts) -> Seconds {
-        self.parts(counts).iter().map(|(_, s)| *s).sum()
+    /// From the units of each feature and the seconds of each unit.
+    pub(super) fn new(units: &[Units; FEATURES], seconds: &Units, cold: bool) -> Self {
+        let from_memory = [Unit::KeyBytes as usize, Unit::DiagonalBytes as usize];
+        let time = |units: &Units| {
+            let all = units.iter().zip(seconds).enumerate();
+            all.filter(|(u, _)| cold || !from_memory.contains(u)).map(|(_, (u, s))| u * s).sum()
+        };
+        Self(units.each_ref().map(time))
     }
 
-    /// The same by part: rotations, multiplications, squares, rescaling, additions.
-    pub fn parts(&self, counts: &OpCounts) -> [(&'static str, Seconds); 5] {
-        let n = |count: u64| count as f64;
-        let rotations = n(counts.hoists) * self.hoist
-            + n(counts.rotations_hoisted) * self.rotation_hoisted
-            + n(counts.giant_steps) * self.giant_step
-            + n(counts.rotations_full) * self.rotation_full;
-        let in_q = counts.plain_mults - counts.plain_mults_extended;
-        let mults = n(counts.plain_mults_extended) * self.plain_mult_extended + n(in_q) * self.plain_mult;
-        // In a linear step, the only one that rescales, a division by P and the rescaling are one operation.
-        let joined = counts.mod_downs.min(counts.rescales);
-        let divisions = n(joined) * self.mod_down_rescale
-            + n(counts.mod_downs - joined) * self.mod_down
-            + n(counts.rescales - joined) * self.rescale;
-        let adds = n(counts.adds) * self.add + n(counts.plain_adds) * self.plain_add;
-        [
-            ("rotations", Seconds(rotations)),
-            ("multiplications", Seconds(mults)),
-            ("squares", Seconds(n(counts.squares) * self.square)),
-            ("rescaling", Seconds(divisions)),
-            ("additions", Seconds(adds)),
-        ]
+    /// Seconds of one of a feature.
+    pub const fn of(&self, feature: Feature) -> f64 {
+        self.0[feature as usize]
     }
+
+    /// Time of `work` at this level.
+    pub fn seconds(&self, work: &StepWork) -> Seconds {
+        self.parts(work).iter().map(|(_, s)| *s).sum()
+    }
+
+    /// The same by part: rotations, multiplications, squares, rescaling, additions with all that is moved about.
+    pub fn parts(&self, work: &StepWork) -> [(&'static str, Seconds); 5] {
+        let mut parts =
+            ["rotations", "multiplications", "squares", "rescaling", "additions"].map(|n| (n, Seconds(0.0)));
+        for (feature, (count, seconds)) in work.counts().iter().zip(&self.0).enumerate() {
+            let sum = &mut parts[const { parts_of_features() }[feature]].1;
+            *sum = Seconds(sum.0 + f64::from(*count) * seconds);
+        }
+        parts
+    }
+}
+
+const fn parts_of_features() -> [usize; FEATURES] {
+    let mut parts = [0; FEATURES];
+    let mut feature = 0;
+    while feature < FEATURES {
+        parts[feature] = part(feature);
+        feature += 1;
+    }
+    parts
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use striae_spaces::{AvgPool, NodeId, Op, TypedGraph};
 
 use crate::{
-    CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, Strategy, StrategyChoice, Value,
-    ValueId,
+    CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, StepWork, Strategy, StrategyChoice,
+    Value, ValueId,
     packing::{Layout, Packing},
     program::{square_counts, window_counts},
 };
@@ -85,8 +85,8 @@ pub(super) struct DraftStep<'d> {
 #[derive(Clone)]
 pub(super) enum Part {
     Linear { inputs: Vec<ValueId>, layer: Arc<Layer> },
-    Square { counts: OpCounts },
-    WindowSum { counts: OpCounts, stages: Vec<Vec<u32>> },
+    Square { counts: OpCounts, work: StepWork },
+    WindowSum { counts: OpCounts, work: StepWork, stages: Vec<Vec<u32>> },
 }
 
 impl<'s> Draft<'s> {
@@ -142,28 +142,19 @@ impl<'s> Draft<'s> {
         stages.map(|((stage, part), (&layout, &depth))| DraftStep { node: stage.node(), part, layout, depth })
     }
 
-    /// The program, with the cheapest strategy of each step by these times, and the operations of its steps.
-    pub(super) fn program(&self, layers: &mut Layers, times: &Times<'_>) -> (HeProgram, Vec<OpCounts>) {
+    /// The program, with the cheapest strategy of each step by these times.
+    pub(super) fn program(&self, layers: &mut Layers, times: &Times<'_>) -> HeProgram {
         let value = |(i, id): (usize, &LayoutId)| Value { layout: layers.layout(*id).clone(), level: self.level(i) };
         let values = self.layouts.iter().enumerate().map(value).collect();
         let parts = self.staged.stages.iter().zip(&self.parts).enumerate();
-        let (steps, counts) =
-            parts.map(|(i, (stage, part))| self.step(layers, stage, part, self.level(i + 1), times)).unzip();
+        let steps = parts.map(|(i, (stage, part))| self.step(layers, stage, part, self.level(i + 1), times)).collect();
         let Self { slots, packing, interleaved, .. } = *self;
-        (HeProgram { slots, packing, interleaved, values, steps }, counts)
+        HeProgram { slots, packing, interleaved, values, steps }
     }
 
-    /// One step whose result is at `level`, and its operations.
-    fn step(
-        &self,
-        layers: &mut Layers,
-        stage: &Stage,
-        part: &Part,
-        level: usize,
-        times: &Times<'_>,
-    ) -> (Step, OpCounts) {
-        let node = stage.node();
-        let (kind, counts) = match (stage, part) {
+    /// One step whose result is at `level`.
+    fn step(&self, layers: &mut Layers, stage: &Stage, part: &Part, level: usize, times: &Times<'_>) -> Step {
+        let kind = match (stage, part) {
             (Stage::Linear { sources, .. }, Part::Linear { inputs, layer }) => {
                 let chosen = layer.candidate(layers.choose(layer, times, level).1);
                 let plan = match self.interleaved {
@@ -172,19 +163,18 @@ impl<'s> Draft<'s> {
                 };
                 let (kinds, strategy) = (chosen.kinds, chosen.strategy);
                 let (inputs, sources) = (inputs.clone(), sources.clone());
-                let linear = LinearStep { inputs, sources, plan, kinds, strategy, level: level + 1 };
-                (StepKind::Linear(linear), part.counts(layers.choose(layer, times, level).1))
+                StepKind::Linear(LinearStep { inputs, sources, plan, kinds, strategy, level: level + 1 })
             }
-            (Stage::Square { input, shift, .. }, Part::Square { counts }) => {
-                (StepKind::Square { input: *input, shift: *shift }, *counts)
+            (Stage::Square { input, shift, .. }, Part::Square { .. }) => {
+                StepKind::Square { input: *input, shift: *shift }
             }
-            (Stage::WindowSum { input, .. }, Part::WindowSum { counts, stages }) => {
+            (Stage::WindowSum { input, .. }, Part::WindowSum { stages, .. }) => {
                 let spread = |rotations: &Vec<u32>| rotations.iter().map(|r| r * self.interleaved as u32).collect();
-                (StepKind::WindowSum { input: *input, stages: stages.iter().map(spread).collect() }, *counts)
+                StepKind::WindowSum { input: *input, stages: stages.iter().map(spread).collect() }
             }
             _ => unreachable!("a draft has one part of the same kind for each stage"),
         };
-        (Step { node, kind }, counts)
+        Step { node: stage.node(), kind }
     }
 }
 
@@ -193,7 +183,7 @@ impl Part {
     pub(super) fn counts(&self, chosen: usize) -> OpCounts {
         match self {
             Self::Linear { layer, .. } => layer.candidate(chosen).counts * layer.groups,
-            Self::Square { counts } | Self::WindowSum { counts, .. } => *counts,
+            Self::Square { counts, .. } | Self::WindowSum { counts, .. } => *counts,
         }
     }
 
@@ -204,8 +194,8 @@ impl Part {
                 let (seconds, chosen) = layers.choose(layer, times, level);
                 (layer.groups as f64 * seconds, chosen)
             }
-            Self::Square { counts } => (times.levels[level + 1].seconds(counts).0, 0),
-            Self::WindowSum { counts, .. } => (times.levels[level].seconds(counts).0, 0),
+            Self::Square { work, .. } => (times.levels[level + 1].seconds(work).0, 0),
+            Self::WindowSum { work, .. } => (times.levels[level].seconds(work).0, 0),
         }
     }
 }
@@ -225,15 +215,17 @@ impl Drafter<'_> {
         match stage {
             Stage::Square { input, shift, .. } => {
                 let layout = self.layouts[input.index()];
-                let counts = square_counts(self.layers.ciphertexts(layout) as u64, *shift);
-                Ok((Part::Square { counts }, layout))
+                let ciphertexts = self.layers.ciphertexts(layout);
+                let work = StepWork::squares(ciphertexts, *shift);
+                Ok((Part::Square { counts: square_counts(ciphertexts as u64, *shift), work }, layout))
             }
             Stage::WindowSum { input, node } => {
                 let layout = self.layouts[input.index()];
                 let (stages, output) = self.window(layout, *node)?;
                 let ciphertexts = self.layers.ciphertexts(layout) as u64;
                 let counts = stages.iter().map(|stage| window_counts(stage.len() as u64, ciphertexts)).sum();
-                Ok((Part::WindowSum { counts, stages }, self.layers.intern(output)))
+                let work = StepWork::windows(ciphertexts as usize, stages.iter().map(Vec::len));
+                Ok((Part::WindowSum { counts, work, stages }, self.layers.intern(output)))
             }
             Stage::Linear { sources, node } => self.linear(sources, *node),
         }

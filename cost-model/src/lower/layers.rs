@@ -6,8 +6,8 @@ use std::sync::Arc;
 use striae_spaces::{NodeId, Shape};
 
 use crate::{
-    CostError, LinearPlan, OpCounts, RingType, RotationKinds, Strategy,
-    calibration::OpTimes,
+    CostError, LinearPlan, OpCounts, RingType, RotationKinds, StepWork, Strategy,
+    calibration::{OpTimes, WordBytes},
     estimate::linear_parts,
     packing::{Layout, Packing},
 };
@@ -52,6 +52,8 @@ pub(super) struct Times<'t> {
     pub(super) ring: RingType,
     /// Special primes.
     pub(super) special: usize,
+    /// Word sizes.
+    pub(super) bytes: WordBytes,
     /// Times at each level that is needed.
     pub(super) levels: &'t [OpTimes],
 }
@@ -68,8 +70,8 @@ pub(super) struct Layer {
 }
 
 /// What a choice depends on, besides the calibration: the layer, which fixes the slots and with the ring its degree, the
-/// number of special primes, the level of the result.
-type ChoiceKey = (usize, RingType, usize, usize);
+/// number of special primes, the word sizes, the level of the result.
+type ChoiceKey = (usize, RingType, usize, WordBytes, usize);
 
 /// One way to split the rotations of a step.
 pub(super) struct Candidate {
@@ -78,13 +80,15 @@ pub(super) struct Candidate {
     pub(super) strategy: Strategy,
     /// Operations of the step, its bias included.
     pub(super) counts: OpCounts,
+    /// What its time depends on, at its level and behind its rescaling.
+    work: (StepWork, StepWork),
 }
 
 impl Layer {
     /// Seconds and index of the cheapest candidate where primitives take `before` at the operands' level and `after` one
     /// level lower.
     fn cheapest(&self, before: &OpTimes, after: &OpTimes) -> (f64, usize) {
-        let seconds = |c: &Candidate| linear_parts(&c.counts, before, after).iter().map(|p| p.1.0).sum::<f64>();
+        let seconds = |c: &Candidate| linear_parts(&c.work, before, after).iter().map(|p| p.1.0).sum::<f64>();
         let all = self.candidates.iter().enumerate().map(|(i, candidate)| (seconds(candidate), i));
         all.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::INFINITY, 0))
     }
@@ -97,21 +101,6 @@ impl Layer {
     /// A candidate by index.
     pub(super) fn candidate(&self, index: usize) -> &Candidate {
         &self.candidates[index]
-    }
-}
-
-impl Candidate {
-    /// The counts a step's time is linear in, with non-negative times as factors.
-    fn work(&self) -> [u64; 10] {
-        let c = &self.counts;
-        let joined = c.mod_downs.min(c.rescales);
-        let in_q = c.plain_mults - c.plain_mults_extended;
-        let mults = [c.plain_mults_extended, in_q];
-        let divisions = [joined, c.mod_downs - joined, c.rescales - joined];
-        let rotations = [c.hoists, c.rotations_hoisted, c.giant_steps, c.rotations_full, c.adds];
-        let mut work = [0; 10];
-        work.iter_mut().zip(mults.into_iter().chain(divisions).chain(rotations)).for_each(|(w, n)| *w = n);
-        work
     }
 }
 
@@ -151,7 +140,7 @@ impl Layers {
     /// Seconds and index of the cheapest candidate of a layer whose result is at `level`.
     pub(super) fn choose(&mut self, layer: &Layer, times: &Times<'_>, level: usize) -> (f64, usize) {
         let choose = || layer.cheapest(&times.levels[level + 1], &times.levels[level]);
-        *self.choices.entry((layer.index, times.ring, times.special, level)).or_insert_with(choose)
+        *self.choices.entry((layer.index, times.ring, times.special, times.bytes, level)).or_insert_with(choose)
     }
 
     /// The step for `key`, which computes `node`.
@@ -243,7 +232,8 @@ impl Layers {
         let all = strategies.into_iter().map(|strategy| {
             let (plan, kinds) = plan(&links, &shape, strategy);
             let counts = OpCounts { plain_adds: outputs as u64, ..plan.counts() };
-            Candidate { plan: Arc::new(plan), kinds, strategy, counts }
+            let work = (StepWork::linear(&plan), StepWork::behind(&plan));
+            Candidate { plan: Arc::new(plan), kinds, strategy, counts, work }
         });
         let candidates = all.fold(Vec::new(), keep_unbeaten);
         let groups = output.groups() as u64;
@@ -261,7 +251,8 @@ fn check_ciphertexts(ciphertexts: usize, node: NodeId) -> Result<(), CostError> 
 
 /// Adds a candidate unless an earlier one does no operation more often, and drops those it beats in turn.
 fn keep_unbeaten(mut kept: Vec<Candidate>, new: Candidate) -> Vec<Candidate> {
-    let beats = |a: &Candidate, b: &Candidate| a.work().iter().zip(b.work()).all(|(a, b)| *a <= b);
+    let counts = |c: &Candidate| c.work.0.counts().iter().chain(c.work.1.counts()).copied().collect::<Vec<u32>>();
+    let beats = |a: &Candidate, b: &Candidate| counts(a).iter().zip(counts(b)).all(|(a, b)| *a <= b);
     if !kept.iter().any(|old| beats(old, &new)) {
         kept.retain(|old| !beats(&new, old));
         kept.push(new);

@@ -8,9 +8,9 @@ use striae_spaces::TypedGraph;
 use crate::{
     CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, ParamsError, PlanOptions, RingType, SecurityLevel,
     StrategyChoice,
-    calibration::{Calibration, OpTimes},
+    calibration::{Calibration, OpTimes, WordBytes},
     chains,
-    estimate::estimate_counted,
+    estimate::estimate,
     packing::Packing,
 };
 
@@ -78,8 +78,8 @@ impl LowerOptions {
 /// What the chains of a depth depend on: ring, log2 N, depth, security, smallest and largest log2 of the scale.
 type ChainKey = (RingType, u32, usize, SecurityLevel, u32, u32);
 
-/// Times of each level, by ring, log2 N and number of special primes.
-type KnownTimes = HashMap<(RingType, u32, usize), Vec<OpTimes>>;
+/// Times of each level, by ring, log2 N, number of special primes and word sizes.
+type KnownTimes = HashMap<(RingType, u32, usize, WordBytes), Vec<OpTimes>>;
 
 /// Level whose times choose strategies where programs are only counted.
 const COUNTING_LEVEL: usize = 8;
@@ -108,7 +108,6 @@ fn counting_params(slots: usize) -> Result<CkksParams, CostError> {
 #[derive(Clone)]
 pub struct Lowerer<'a> {
     calibration: &'a Calibration,
-    spread: f64,
     layers: Layers,
     times: KnownTimes,
     chains: HashMap<ChainKey, Arc<[CkksParams]>>,
@@ -117,9 +116,8 @@ pub struct Lowerer<'a> {
 impl<'a> Lowerer<'a> {
     /// A lowerer that chooses strategies by the times of `calibration`.
     pub fn new(calibration: &'a Calibration) -> Self {
-        let spread = calibration.spread();
         let (layers, times, chains) = (Layers::default(), HashMap::default(), HashMap::default());
-        Self { calibration, spread, layers, times, chains }
+        Self { calibration, layers, times, chains }
     }
 
     /// The calibration strategies are chosen by.
@@ -146,7 +144,7 @@ impl<'a> Lowerer<'a> {
         }
         let draft = self.draft(graph, &staged, params.slots(), options)?;
         self.meet(params, staged.depth());
-        Ok(draft.program(&mut self.layers, &times_of(&self.times, params)).0)
+        Ok(draft.program(&mut self.layers, &times_of(&self.times, params)))
     }
 
     /// Lowers `graph` to count its operations only: whatever its depth, for ciphertexts of `slots` slots, a power of two from
@@ -162,9 +160,9 @@ impl<'a> Lowerer<'a> {
         // Choices are remembered by level, so these must not meet those of real parameters.
         let mut layers = Layers::default();
         let draft = Draft::new(&mut layers, graph, &staged, slots, options, &[])?;
-        let times = vec![self.calibration.times(&params, COUNTING_LEVEL); staged.depth() + 1];
-        let times = Times { ring: params.ring(), special: params.log_p().len(), levels: &times };
-        Ok(draft.program(&mut layers, &times).0)
+        let times = vec![self.calibration.times(&params, COUNTING_LEVEL, true); staged.depth() + 1];
+        let (ring, _, special, bytes) = key(&params);
+        Ok(draft.program(&mut layers, &Times { ring, special, bytes, levels: &times }))
     }
 
     /// Lays out `graph` for ciphertexts of `slots` slots.
@@ -194,8 +192,8 @@ impl<'a> Lowerer<'a> {
     pub(crate) fn finish(&mut self, draft: &Draft<'_>, params: &CkksParams) -> (HeProgram, Estimate) {
         self.meet(params, draft.depth());
         let times = times_of(&self.times, params);
-        let (program, counts) = draft.program(&mut self.layers, &times);
-        let estimate = estimate_counted(&program, &counts, params, times.levels, self.spread);
+        let program = draft.program(&mut self.layers, &times);
+        let estimate = estimate(&program, params, self.calibration);
         (program, estimate)
     }
 
@@ -213,13 +211,17 @@ impl<'a> Lowerer<'a> {
 
     /// Makes sure that the times under `params` up to `level` are known.
     fn meet(&mut self, params: &CkksParams, level: usize) {
-        let times = self.times.entry((params.ring(), params.log_n(), params.log_p().len())).or_default();
-        times.extend((times.len()..=level).map(|level| self.calibration.times(params, level)));
+        let times = self.times.entry(key(params)).or_default();
+        times.extend((times.len()..=level).map(|level| self.calibration.times(params, level, true)));
     }
+}
+
+fn key(params: &CkksParams) -> (RingType, u32, usize, WordBytes) {
+    (params.ring(), params.log_n(), params.log_p().len(), WordBytes::of(params))
 }
 
 /// Times of the levels met under `params`.
 fn times_of<'t>(known: &'t KnownTimes, params: &CkksParams) -> Times<'t> {
-    let (ring, special) = (params.ring(), params.log_p().len());
-    Times { ring, special, levels: known.get(&(ring, params.log_n(), special)).map_or(&[], Vec::as_slice) }
+    let (ring, _, special, bytes) = key(params);
+    Times { ring, special, bytes, levels: known.get(&key(params)).map_or(&[], Vec::as_slice) }
 }

@@ -5,7 +5,9 @@ use striae_spaces::TypedGraph;
 
 use crate::{
     Calibration, CkksParams, CostError, HeProgram, InputPacking, LowerOptions, Plan, StepKind, Strategy,
-    calibration::OpTimes, estimate, packing::Packing,
+    calibration::{OpTimes, WordBytes},
+    estimate,
+    packing::Packing,
 };
 
 use super::{
@@ -63,9 +65,9 @@ impl Recipe {
         let mut layers = Layers::default();
         let draft = Draft::new(&mut layers, graph, &staged, slots, &self.options(), &self.strategies)?;
         // Nothing is left to choose, so no times are needed.
-        let times =
-            Times { ring: params.ring(), special: params.log_p().len(), levels: &vec![OpTimes::default(); levels + 1] };
-        Ok(draft.program(&mut layers, &times).0)
+        let (ring, special, bytes) = (params.ring(), params.log_p().len(), WordBytes::of(params));
+        let times = Times { ring, special, bytes, levels: &vec![OpTimes::default(); levels + 1] };
+        Ok(draft.program(&mut layers, &times))
     }
 }
 

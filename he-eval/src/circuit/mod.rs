@@ -22,3 +22,4 @@ pub use precision::ActivationBounds;
 pub use run::StepTime;
 
 pub(crate) use precision::TrackedRun;
+pub(crate) use run::{linear_step, window_step};

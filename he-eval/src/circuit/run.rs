@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use striae_cost_model::{LinearStep, StepKind, ValueId};
+use striae_cost_model::{LinearPlan, StepKind, ValueId};
 
 use crate::rns::parallel;
 use crate::{HeBackend, HeError};
@@ -81,9 +81,12 @@ impl<B: HeBackend> Circuit<B> {
                 let runs = self.program.runs(i) as usize;
                 let mut results = Vec::with_capacity(runs * bias.len());
                 for run in 0..runs {
-                    let inputs = gather(backend, step, values, (run, runs))?;
-                    let outputs = backend.linear(&step.plan, weights, &inputs)?;
-                    results.extend(parallel::collect(outputs.len(), |k| backend.add_plain(&outputs[k], &bias[k]))?);
+                    let share = |value: &'_ ValueId| {
+                        let ciphertexts = values[value.index()].len() / runs;
+                        &values[value.index()][run * ciphertexts..(run + 1) * ciphertexts]
+                    };
+                    let operands: Vec<&B::Ciphertext> = step.inputs.iter().flat_map(share).collect();
+                    results.extend(linear_step(backend, (&step.plan, weights, bias), step.level, &operands)?);
                 }
                 Ok(results)
             }
@@ -98,10 +101,7 @@ impl<B: HeBackend> Circuit<B> {
                 }
             }
             (StepKind::WindowSum { input, stages }, EncodedStep::WindowSum) => {
-                let operands = &values[input.index()];
-                parallel::collect(operands.len(), |k| {
-                    stages.iter().try_fold(operands[k].clone(), |sum, rotations| backend.rotate_sum(&sum, rotations))
-                })
+                window_step(backend, &values[input.index()], stages)
             }
             // Compiling pairs every step with its own kind.
             _ => unreachable!("step {i} was compiled as another kind"),
@@ -109,22 +109,34 @@ impl<B: HeBackend> Circuit<B> {
     }
 }
 
-/// The ciphertexts that one of the runs of a linear step reads, at its level and at the scale of its first operand.
-fn gather<B: HeBackend>(
+/// A linear step with its bias.
+pub(crate) fn linear_step<B: HeBackend>(
     backend: &B,
-    step: &LinearStep,
-    values: &[Vec<B::Ciphertext>],
-    (run, runs): (usize, usize),
+    (plan, weights, bias): (&LinearPlan, &B::EncodedLinear, &[B::EncodedPlain]),
+    level: usize,
+    operands: &[&B::Ciphertext],
 ) -> Result<Vec<B::Ciphertext>, HeError> {
-    let first = &values[step.inputs[0].index()][0];
-    let scale = backend.scale(first);
-    let share = |value: &'_ ValueId| {
-        let ciphertexts = values[value.index()].len() / runs;
-        &values[value.index()][run * ciphertexts..(run + 1) * ciphertexts]
-    };
-    let operands: Vec<&B::Ciphertext> = step.inputs.iter().flat_map(share).collect();
+    let inputs = gather(backend, level, operands)?;
+    let outputs = backend.linear(plan, weights, &inputs)?;
+    parallel::collect(outputs.len(), |k| backend.add_plain(&outputs[k], &bias[k]))
+}
+
+/// The window sums of ciphertexts.
+pub(crate) fn window_step<B: HeBackend>(
+    backend: &B,
+    operands: &[B::Ciphertext],
+    stages: &[Vec<u32>],
+) -> Result<Vec<B::Ciphertext>, HeError> {
     parallel::collect(operands.len(), |k| {
-        let lower = backend.drop_to_level(operands[k], step.level)?;
+        stages.iter().try_fold(operands[k].clone(), |sum, rotations| backend.rotate_sum(&sum, rotations))
+    })
+}
+
+/// The ciphertexts a linear step reads, at its level and at the scale of its first operand.
+fn gather<B: HeBackend>(backend: &B, level: usize, operands: &[&B::Ciphertext]) -> Result<Vec<B::Ciphertext>, HeError> {
+    let scale = backend.scale(operands[0]);
+    parallel::collect(operands.len(), |k| {
+        let lower = backend.drop_to_level(operands[k], level)?;
         if backend.scale(&lower) == scale { Ok(lower) } else { backend.with_scale(&lower, scale) }
     })
 }

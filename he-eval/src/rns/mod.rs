@@ -36,5 +36,5 @@ pub use sampling::Seed;
 pub use simd::Simd;
 
 pub(crate) use primes::PrimeChain;
-pub(crate) use probe::{Probe, RowProbe, Unit};
+pub(crate) use probe::{RowProbe, StepProbe, Unit};
 pub(crate) use sampling::{ERROR_VARIANCE, SECRET_VARIANCE};

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use striae_cost_model::Calibration;
+use striae_he_eval::Simd;
+use striae_search::view;
 
 use super::failure::Failure;
 use super::output::Output;
@@ -53,7 +55,9 @@ impl CalibrationArgs {
     pub(crate) fn load(&self, output: Output) -> Result<Chosen, Failure> {
         let chosen = match self.path() {
             Some(path) => Chosen { calibration: Calibration::load(&path)?, source: path.display().to_string() },
-            None => Chosen { calibration: Calibration::generic(), source: "generic".to_owned() },
+            None => {
+                Chosen { calibration: Calibration::generic_for(Simd::detect().name()), source: "generic".to_owned() }
+            }
         };
         if chosen.calibration.provenance.generic {
             output.note(format_args!(
@@ -62,11 +66,34 @@ impl CalibrationArgs {
                 chosen.calibration.provenance.cpu
             ));
         }
+        if let Some(difference) = chosen.difference().filter(|_| !output.quiet) {
+            output.warn(format_args!(
+                "{}: the calibration is of another machine ({difference}): measure this one with `striae calibrate` and pass \
+                 its file with `--calibration FILE`",
+                chosen.source
+            ));
+        }
         Ok(chosen)
     }
 }
 
 impl Chosen {
+    /// How the machine that was measured differs from this one; the shipped calibrations are of another one anyway.
+    fn difference(&self) -> Option<String> {
+        let there = &self.calibration.provenance;
+        let (cpu, simd) = (view::machine(1).cpu, Simd::detect().name());
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if there.generic {
+            None
+        } else if there.cpu != cpu {
+            Some(format!("{}, here {cpu}", there.cpu))
+        } else if there.simd != simd {
+            Some(format!("{} kernels, here {simd}", there.simd))
+        } else {
+            (there.threads > cores).then(|| format!("{} threads, here {cores}", there.threads))
+        }
+    }
+
     /// For JSON.
     pub(crate) fn as_source(&self) -> Source<'_> {
         let p = &self.calibration.provenance;

@@ -9,6 +9,7 @@ mod bench_report;
 mod bench_table;
 mod bundle;
 mod calibrate;
+mod calibrate_places;
 mod calibration;
 mod cost;
 mod demo;
@@ -137,7 +138,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Space(args) => space::run(&args, all, output),
         Command::Cost(args) => cost::run(&args, output),
         Command::Advise(args) => advise::run(&args, output),
-        Command::Calibrate(args) => calibrate::run(&args, output),
+        Command::Calibrate(args) => calibrate::run(&args, all, output),
         Command::Bench(args) => bench::run(&args, all, output),
         Command::Predict(args) => predict::run(&args, all, output),
         Command::Train(args) => train::run(&args, output),

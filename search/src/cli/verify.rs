@@ -82,7 +82,7 @@ pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome 
         let (subjects, test) = of_bundle(args)?;
         (subjects, test, None)
     };
-    let chosen = args.calibration.load(output)?;
+    let calibration = args.calibration.load(output)?.calibration.on_threads(threads);
     let interrupt = Interrupt::listen()?;
     let count = (args.images as usize).min(test.len());
     let images: Vec<(Vec<f32>, u8)> = (0..count).map(|i| (test.image(i), test.labels()[i])).collect();
@@ -92,8 +92,7 @@ pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome 
         if subject.params.security() == Security::Insecure {
             output.warn(format_args!("{}: INSECURE parameters, below 128 bits of security", subject.label));
         }
-        let (view, found) =
-            check(subject, &images, &chosen.calibration, (threads, limit.as_ref()), &interrupt, output)?;
+        let (view, found) = check(subject, &images, &calibration, (threads, limit.as_ref()), &interrupt, output)?;
         output.note(format_args!("{}: {}", subject.label, check_line(&found)));
         if let Some(share) = found.coarse() {
             let (label, share) = (&subject.label, percent(share, 1));

@@ -5,7 +5,7 @@ use striae_spaces::{
     space::{Genotype, StriaSpace},
 };
 
-use crate::{CostError, InputPacking, LowerOptions, Lowerer, OpCounts, PlanOptions, planner::VariantDepth};
+use crate::{CostError, InputPacking, LowerOptions, Lowerer, PlanOptions, StepWork, planner::VariantDepth};
 
 use super::{
     super::{
@@ -52,8 +52,8 @@ impl Depths {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum StepKey {
     Linear(usize),
-    Square(OpCounts),
-    WindowSum(OpCounts),
+    Square(StepWork),
+    WindowSum(StepWork),
 }
 
 /// The pieces of a space, and all steps they become in any frame.
@@ -146,8 +146,8 @@ impl Pieces {
     fn intern(&mut self, part: &Part) -> u32 {
         let key = match part {
             Part::Linear { layer, .. } => StepKey::Linear(layer.index()),
-            Part::Square { counts } => StepKey::Square(*counts),
-            Part::WindowSum { counts, .. } => StepKey::WindowSum(*counts),
+            Part::Square { work, .. } => StepKey::Square(*work),
+            Part::WindowSum { work, .. } => StepKey::WindowSum(*work),
         };
         *self.ids.entry(key).or_insert_with(|| {
             self.parts.push(part.clone());

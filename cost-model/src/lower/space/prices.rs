@@ -1,6 +1,6 @@
 //! Seconds of known steps in one ring, by level.
 
-use crate::{CkksParams, MAX_SPECIAL, RingType};
+use crate::{CkksParams, MAX_SPECIAL, RingType, calibration::WordBytes};
 
 /// Seconds by number of special primes, one to [`MAX_SPECIAL`].
 pub(super) type Lanes = [f64; MAX_SPECIAL];
@@ -29,14 +29,16 @@ const UNKNOWN: Price = Price { seconds: [f64::INFINITY; MAX_SPECIAL], chosen: [0
 pub(super) struct Prices {
     pub(super) ring: RingType,
     pub(super) log_n: u32,
+    /// Word sizes of each chain that is compared.
+    pub(super) bytes: Vec<WordBytes>,
     /// By step, then by level.
     rows: Vec<Vec<Price>>,
 }
 
 impl Prices {
     /// Nothing known yet.
-    pub(super) fn new(ring: RingType, log_n: u32) -> Self {
-        Self { ring, log_n, rows: Vec::new() }
+    pub(super) fn new(ring: RingType, log_n: u32, bytes: Vec<WordBytes>) -> Self {
+        Self { ring, log_n, bytes, rows: Vec::new() }
     }
 
     /// The price of a step, if it is known in all of `lanes`, a set of bits.

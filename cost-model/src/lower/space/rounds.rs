@@ -6,6 +6,7 @@ use striae_spaces::{Shape, space::Trellis};
 
 use crate::{
     CkksParams, InputPacking, LowerOptions, Lowerer, MAX_SPECIAL, PlanOptions,
+    calibration::WordBytes,
     planner::{Attempt, VariantDepth},
 };
 
@@ -96,8 +97,10 @@ impl Rounds {
             self.frames.push(Frame::new(slots, lowering, pieces));
             self.frames.len() - 1
         });
-        let prices = self.prices.iter().position(|p| (p.ring, p.log_n) == (ring, log_n)).unwrap_or_else(|| {
-            self.prices.push(Prices::new(ring, log_n));
+        let bytes: Vec<WordBytes> = chains.iter().map(WordBytes::of).collect();
+        let priced = |p: &Prices| (p.ring, p.log_n, &p.bytes) == (ring, log_n, &bytes);
+        let prices = self.prices.iter().position(priced).unwrap_or_else(|| {
+            self.prices.push(Prices::new(ring, log_n, bytes.clone()));
             self.prices.len() - 1
         });
         let same = |s: &Series| (s.frame, s.prices, s.levels) == (frame, prices, levels);

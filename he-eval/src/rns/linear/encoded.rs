@@ -30,6 +30,11 @@ pub struct RnsLinear {
 }
 
 impl RnsLinear {
+    /// Level at which inputs are multiplied.
+    pub(crate) const fn level(&self) -> usize {
+        self.level
+    }
+
     /// Diagonals of limb t.
     pub(crate) fn limb(&self, t: usize) -> &[u8] {
         &self.limbs[t]

@@ -20,5 +20,5 @@ pub use encoded::RnsLinear;
 pub use space::WeightSpace;
 
 pub(crate) use encoded::encode_linear;
-pub(crate) use run::{Run, linear};
+pub(crate) use run::linear;
 pub(crate) use terms::IndexedTerms;

@@ -2,13 +2,13 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
-use striae_cost_model::{Calibration, HeProgram, Lowerer, PlanOptions, Security, StepKind, estimate};
-use striae_he_eval::bench::Spread;
+use striae_cost_model::{Calibration, HeProgram, Lowerer, MemoryEstimate, PlanOptions, Security, StepKind, estimate};
+use striae_he_eval::bench::{Quiet, Spread};
 use striae_he_eval::{Inference, RnsBackend, Seed, Session};
 use striae_search::prediction::{NetworkRow, Run, StepRow, Subject};
 use striae_spaces::{TypedGraph, WeightStore};
@@ -23,6 +23,10 @@ const LEAST_IMAGES: usize = 5;
 const MOST_IMAGES: usize = 25;
 /// Seconds after which no more than the least are run.
 const SECONDS: f64 = 3.0;
+/// Images that take less run once untimed before each that is timed.
+const SMALL: Duration = Duration::from_millis(100);
+/// Time that is waited for the machine to be quiet before an image.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The row of a network, or why there is none.
 pub(super) fn spawn(
@@ -59,12 +63,17 @@ pub(super) fn measure(subject: &Subject, calibration: &Calibration, threads: usi
         .install(|| Session::new(&plan.params, Arc::clone(&program), &graph, &weights, Seed::Entropy))
         .map_err(|e| named(e.into()))?;
     let image: Vec<f32> = (0..graph.input_shape().len()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    // Before anything but the network takes memory.
+    for pool in &pools {
+        pool.install(|| session.infer(&image))?;
+    }
+    let peak_bytes = bench_memory::peak();
     let inferences = infer(&session, &pools, &image)?;
     let counts = program.counts();
     let counts_equal = inferences.iter().flatten().all(|inference| inference.counts == counts);
     let runs = pools.iter().zip(&inferences).map(|(pool, inferences)| {
         let threads = pool.current_num_threads();
-        let predicted = estimate(&program, &plan.params, calibration);
+        let predicted = estimate(&program, &plan.params, &calibration.clone().on_threads(threads));
         let latencies = inferences.iter().map(|i| i.latency.as_secs_f64()).collect();
         let measured = Spread::of(latencies).ok_or_else(|| Failure::unexpected("no image was timed"))?;
         let step = |i: usize| {
@@ -92,8 +101,8 @@ pub(super) fn measure(subject: &Subject, calibration: &Calibration, threads: usi
         log_n: plan.params.log_n(),
         levels: program.depth(),
         counts_equal,
-        peak_bytes: bench_memory::peak(),
-        predicted_bytes: plan.estimate.memory.total().0,
+        peak_bytes,
+        predicted_bytes: MemoryEstimate::on_threads(&program, &plan.params, threads).total().0,
         runs: runs.collect::<Result<_, Failure>>()?,
     })
 }
@@ -109,15 +118,19 @@ fn pools(threads: usize) -> Result<Vec<ThreadPool>, Failure> {
 fn infer(session: &Session<RnsBackend>, pools: &[ThreadPool], image: &[f32]) -> Result<Vec<Vec<Inference>>, Failure> {
     let mut found: Vec<Vec<Inference>> = pools.iter().map(|_| Vec::new()).collect();
     let started = Instant::now();
-    for round in 0..=MOST_IMAGES {
-        if round > LEAST_IMAGES && started.elapsed().as_secs_f64() > SECONDS {
+    let mut quiet = Quiet::default();
+    quiet.learn();
+    for round in 0..MOST_IMAGES {
+        if round >= LEAST_IMAGES && started.elapsed().as_secs_f64() > SECONDS {
             break;
         }
         for (pool, found) in pools.iter().zip(&mut found) {
-            let inference = pool.install(|| session.infer(image))?;
-            if round > 0 {
-                found.push(inference);
+            quiet.settle(PATIENCE);
+            // Looking has swept the caches, where what small networks read would still be.
+            if found.last().is_some_and(|last| last.latency < SMALL) {
+                pool.install(|| session.infer(image))?;
             }
+            found.push(pool.install(|| session.infer(image))?);
         }
     }
     Ok(found)

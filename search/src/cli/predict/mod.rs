@@ -78,7 +78,7 @@ pub(crate) fn run(args: &PredictArgs, threads: usize, output: Output) -> Outcome
 
 /// Hash of a calibration as it is written.
 fn hash(calibration: &Calibration) -> Result<String, Failure> {
-    let text = toml::to_string(calibration).map_err(Failure::unexpected)?;
+    let text = calibration.to_toml().map_err(Failure::unexpected)?;
     Ok(blake3::hash(text.as_bytes()).to_hex()[..16].to_owned())
 }
 

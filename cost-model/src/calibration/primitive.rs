@@ -1,10 +1,11 @@
-//! The arithmetic each primitive has to do, from which times are extrapolated.
+//! The primitives of the backend, whose times follow from those of whole steps.
 
 use serde::{Deserialize, Serialize};
 
+use crate::step_work::Feature;
 use crate::{CkksParams, RingType};
 
-/// A primitive of the backend that is measured on its own.
+/// A primitive of the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Primitive {
@@ -20,8 +21,6 @@ pub enum Primitive {
     PlainMultExtended,
     /// The same in Q.
     PlainMult,
-    /// Division of a polynomial pair by P.
-    ModDown,
     /// Division of a polynomial pair by P and the last ciphertext prime together.
     ModDownRescale,
     /// Division of a ciphertext by its last prime.
@@ -42,14 +41,13 @@ pub enum Primitive {
 
 impl Primitive {
     /// All primitives.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::Hoist,
         Self::RotationHoisted,
         Self::GiantStep,
         Self::RotationFull,
         Self::PlainMultExtended,
         Self::PlainMult,
-        Self::ModDown,
         Self::ModDownRescale,
         Self::Rescale,
         Self::Square,
@@ -60,7 +58,7 @@ impl Primitive {
         Self::Decrypt,
     ];
 
-    /// Name in files and tables.
+    /// Name in tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hoist => "hoist",
@@ -69,7 +67,6 @@ impl Primitive {
             Self::RotationFull => "rotation_full",
             Self::PlainMultExtended => "plain_mult_extended",
             Self::PlainMult => "plain_mult",
-            Self::ModDown => "mod_down",
             Self::ModDownRescale => "mod_down_rescale",
             Self::Rescale => "rescale",
             Self::Square => "square",
@@ -78,6 +75,27 @@ impl Primitive {
             Self::Encode => "encode",
             Self::Encrypt => "encrypt",
             Self::Decrypt => "decrypt",
+        }
+    }
+
+    /// The features that one of it is.
+    pub(super) const fn features(self) -> &'static [Feature] {
+        match self {
+            Self::Hoist => &[Feature::Hoist],
+            Self::RotationHoisted => &[Feature::Rotation, Feature::RotationKey],
+            Self::GiantStep => &[Feature::ExtendedGiant, Feature::GiantKey],
+            Self::RotationFull => &[Feature::WindowSum, Feature::WindowRotation],
+            Self::PlainMultExtended => &[Feature::RotatedTerm],
+            Self::PlainMult => &[Feature::PlainTerm],
+            Self::ModDownRescale => &[Feature::ExtendedOutput],
+            Self::Rescale => &[Feature::PlainOutput],
+            Self::Square => &[Feature::Square, Feature::SquareKey],
+            // A copy of one ciphertext and the addition of the other.
+            Self::Add => &[Feature::Copy, Feature::Copy],
+            Self::PlainAdd => &[Feature::PlainAdd],
+            Self::Encode => &[Feature::Encode],
+            Self::Encrypt => &[Feature::Encrypt],
+            Self::Decrypt => &[Feature::Decrypt],
         }
     }
 }
@@ -103,48 +121,52 @@ impl Ring {
     }
 }
 
-/// Work of a primitive, in units of one million word operations: butterflies of number-theoretic transforms, and pointwise
-/// operations with their memory traffic.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Work {
-    /// NTT butterflies, `N log2(N) / 2` per limb.
-    pub butterflies: f64,
-    /// Pointwise word operations.
-    pub pointwise: f64,
+/// Whole bytes of packed words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WordBytes {
+    /// Of the first ciphertext prime.
+    pub base: u8,
+    /// Of the others.
+    pub scale: u8,
+    /// Of special primes.
+    pub special: u8,
 }
 
-impl Work {
-    /// Work of `primitive` in `ring`, with `l = level + 1` limbs, `K` special primes and `d = ceil(l / K)` digits.
-    pub fn of(primitive: Primitive, ring: Ring) -> Self {
-        let (l, k) = (ring.level as f64 + 1.0, ring.special as f64);
-        let d = (l / k).ceil();
-        let w = l + k;
-        // The conjugate-invariant ring has one level more, whose butterflies multiply twice, and stores diagonals whole.
-        let (tree_levels, stored) = match ring.ring_type {
-            RingType::Standard => (f64::from(ring.log_n), 1.0),
-            RingType::ConjugateInvariant => (f64::from(ring.log_n) + 2.0, 2.0),
-        };
-        let (hoist, mac, down, rescale) =
-            ((d * w, l * w + d * w), (0.0, 2.0 * d * w + 2.0 * w), (2.0 * w, 2.0 * l * (k + 2.0)), (2.0 * l, 6.0 * l));
-        let (transforms, points) = match primitive {
-            Primitive::Hoist => hoist,
-            Primitive::RotationHoisted => mac,
-            Primitive::GiantStep => (hoist.0 + down.0 / 2.0, hoist.1 + mac.1 + down.1 / 2.0),
-            Primitive::RotationFull => (hoist.0 + down.0, hoist.1 + mac.1 + down.1),
-            Primitive::PlainMultExtended => (0.0, 2.0 * stored * w),
-            Primitive::PlainMult => (0.0, 2.0 * stored * l),
-            Primitive::Add => (0.0, 2.0 * l),
-            Primitive::ModDown => down,
-            // The inverse transforms are of P and the last prime, the forward ones of the limbs that stay.
-            Primitive::ModDownRescale => (2.0 * w, 2.0 * l * (k + 3.0)),
-            Primitive::Rescale => rescale,
-            Primitive::Square => (hoist.0 + down.0 + rescale.0, 4.0 * l + hoist.1 + 2.0 * d * w + down.1 + rescale.1),
-            Primitive::PlainAdd => (0.0, l),
-            Primitive::Encode => (w + 2.0, 2.0 * w),
-            Primitive::Encrypt => (3.0 * l + 2.0, 8.0 * l),
-            Primitive::Decrypt => (l + 2.0, 4.0 * l),
-        };
-        let n = f64::from(1u32 << ring.log_n) * 1e-6;
-        Self { butterflies: transforms * n * tree_levels / 2.0, pointwise: points * n }
+impl Default for WordBytes {
+    /// Those of a scale of 2^36 and three special primes.
+    fn default() -> Self {
+        Self { base: 6, scale: 5, special: 5 }
+    }
+}
+
+impl WordBytes {
+    /// Those of a parameter set; where primes of a kind differ, of the largest.
+    pub fn of(params: &CkksParams) -> Self {
+        let bytes = |bits: &[u32]| bits.iter().max().map_or(4, |b| b.div_ceil(8).max(4)) as u8;
+        let (q, p) = (params.log_q(), params.log_p());
+        Self { base: bytes(&q[..1]), scale: bytes(&q[1..]), special: bytes(p) }
+    }
+}
+
+/// A ring with the sizes of its words in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Ring, level, special primes.
+    pub ring: Ring,
+    /// Word sizes.
+    pub bytes: WordBytes,
+}
+
+impl Place {
+    /// That of a parameter set at a level.
+    pub fn of(params: &CkksParams, level: usize) -> Self {
+        Self { ring: Ring::of(params, level), bytes: WordBytes::of(params) }
+    }
+
+    /// The same one level lower.
+    #[must_use]
+    pub fn lower(self) -> Self {
+        Self { ring: Ring { level: self.ring.level.saturating_sub(1), ..self.ring }, ..self }
     }
 }
