@@ -95,7 +95,15 @@ pub enum CostError {
         slots: usize,
     },
     /// More levels than any allowed parameters offer.
-    #[error("the network needs {levels} levels, 128-bit parameters up to N = 2^{max_log_n} offer {available}")]
+    #[error(
+        "the network needs {levels} levels, {} more than the {available} that {bits}-bit parameters up to N = 2^{max_log_n} \
+         offer; {}",
+        levels - available,
+        fits.map_or_else(
+            || "no larger ring holds it, and there is no bootstrapping".to_owned(),
+            |log_n| format!("N = 2^{log_n} would hold it")
+        )
+    )]
     TooDeep {
         /// Levels needed.
         levels: usize,
@@ -103,6 +111,10 @@ pub enum CostError {
         available: usize,
         /// Largest ring degree tried.
         max_log_n: u32,
+        /// Bits of security asked for.
+        bits: u32,
+        /// log2 of the smallest ring degree above that would hold it, if one does.
+        fits: Option<u32>,
     },
     /// A batch that no packing lays out.
     #[error("a batch of {batch} images: only powers of two are packed")]

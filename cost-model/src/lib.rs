@@ -53,6 +53,7 @@ mod params;
 mod planner;
 mod program;
 pub mod published;
+mod security;
 mod step_work;
 mod units;
 
@@ -63,11 +64,14 @@ pub use error::{CostError, ParamsError};
 pub use estimate::{Estimate, StepEstimate, estimate};
 pub use key_plan::KeyPlan;
 pub use linear_plan::{LinearPlan, PartialSum, Term};
-pub use lower::{InputPacking, LowerOptions, Lowerer, Recipe, SpaceCost, SpaceEstimator, StrategyChoice};
+pub use lower::{
+    Agenda, InputPacking, LowerOptions, Lowerer, Recipe, SpaceCost, SpaceEstimator, StrategyChoice, Sweep, Visited,
+};
 pub use memory::{MemoryEstimate, diagonal_memory};
 pub use packing::Packing;
 pub use params::{CkksParams, CkksParamsLiteral, RingType, Security, max_log_qp};
-pub use planner::{MAX_SPECIAL, Plan, PlanOptions, chains};
+pub use planner::{MAX_LOG_N, MAX_SPECIAL, Plan, PlanOptions, chains, max_levels};
 pub use program::{HeProgram, LinearStep, Source, SourceOp, Step, StepKind, Strategy, Value, ValueId};
+pub use security::{SecurityLevel, guideline_log_qp};
 pub use step_work::{FEATURES, Feature, StepWork};
 pub use units::{Bytes, BytesError, Seconds};

@@ -9,10 +9,13 @@ use crate::{
     CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer, RingType,
     StrategyChoice,
     lower::{Draft, Staged, stages::Staging},
-    max_log_qp,
     packing::Packing,
     params::NARROW_PRIME_BITS,
+    security::SecurityLevel,
 };
+
+/// log2 of the largest ring degree there are parameters for.
+pub const MAX_LOG_N: u32 = 16;
 
 /// Bits of q0 above the scale: room for results up to 2^9 in magnitude.
 const HEADROOM_BITS: u32 = 10;
@@ -30,6 +33,8 @@ const SPECIAL_MARGIN_BITS: u32 = 1;
 pub struct PlanOptions {
     /// Parameters to use instead of chosen ones.
     pub params: Option<CkksParams>,
+    /// Security that chosen parameters have.
+    pub security: SecurityLevel,
     /// Smallest log2 N to try.
     pub min_log_n: u32,
     /// Largest log2 N to try.
@@ -54,8 +59,9 @@ impl Default for PlanOptions {
     fn default() -> Self {
         Self {
             params: None,
+            security: SecurityLevel::default(),
             min_log_n: 12,
-            max_log_n: 16,
+            max_log_n: MAX_LOG_N,
             min_log_scale: 26,
             max_log_scale: 36,
             ring: None,
@@ -240,16 +246,22 @@ fn too_deep(depths: &[VariantDepth], options: &PlanOptions) -> CostError {
         return CostError::NotEnoughLevels { levels, available: params.max_level() };
     }
     let max_log_n = options.max_log_n;
-    let exists = |depth: &usize| !chains(RingType::default(), max_log_n, *depth, options).is_empty();
-    let available = (1..64).take_while(exists).last().unwrap_or(0);
-    CostError::TooDeep { levels, available, max_log_n }
+    let available = max_levels(max_log_n, options);
+    let fits = (max_log_n + 1..=MAX_LOG_N).find(|&log_n| max_levels(log_n, options) >= levels);
+    CostError::TooDeep { levels, available, max_log_n, bits: options.security.bits(), fits }
+}
+
+/// Levels that chains of these options offer in a ring of degree `2^log_n`.
+pub fn max_levels(log_n: u32, options: &PlanOptions) -> usize {
+    let exists = |depth: &usize| !chains(RingType::default(), log_n, *depth, options).is_empty();
+    (1..64).take_while(exists).last().unwrap_or(0)
 }
 
 /// Modulus chains of `depth` levels that are secure in a ring of degree `2^log_n`, one for each useful number of special
 /// primes, each with the largest scale that fits. The special primes are as small as the largest digit, the one with q0,
 /// allows.
 pub fn chains(ring: RingType, log_n: u32, depth: usize, options: &PlanOptions) -> Vec<CkksParams> {
-    let Some(bound) = max_log_qp(log_n) else { return Vec::new() };
+    let Some(bound) = options.security.max_log_qp(log_n) else { return Vec::new() };
     let chain = |special: usize, log_scale: u32| {
         let q0 = (log_scale + HEADROOM_BITS).min(NARROW_PRIME_BITS - 1);
         let digit = q0 + (special as u32 - 1) * log_scale;

@@ -1,9 +1,17 @@
 //! Estimates of a space's networks from cached pieces are the planner's own, bit for bit.
 
+use std::collections::HashSet;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use striae_cost_model::{Calibration, CostError, Lowerer, PlanOptions, RingType, SpaceCost, SpaceEstimator};
-use striae_spaces::space::{Genotype, StriaSpace, Trellis, builtin};
+use striae_cost_model::{
+    Agenda, Calibration, CostError, Lowerer, Packing, PlanOptions, RingType, SecurityLevel, SpaceCost, SpaceEstimator,
+    Sweep,
+};
+use striae_spaces::{
+    TypedGraph,
+    space::{Bounds, Genotype, StriaSpace, Trellis, builtin},
+};
 
 /// A space with part-filled ciphertexts, whole-map pooling, point kernels and activations inside blocks.
 const PART_FILLED: &str = r#"
@@ -90,10 +98,56 @@ fn the_options_of_the_planner_hold() {
         PlanOptions { ring: Some(RingType::Standard), ..all.clone() },
         PlanOptions { fuse: Some(false), max_log_n: 14, ..all.clone() },
         PlanOptions { fuse: Some(true), min_log_scale: 32, ..all.clone() },
+        PlanOptions { security: SecurityLevel::Bits192, ..all.clone() },
+        PlanOptions { packing: Some(Packing::RowMajor), ..all.clone() },
         PlanOptions { params: Some(given), ..all },
     ];
     for options in options {
         let planned = assert_equal(&space, &options, 500);
         assert!(planned > 100, "{planned} of 500 with {options:?}");
+    }
+}
+
+/// Every network of a space as a sweep visits it: its genes, latency and capacity.
+fn sweep_all(trellis: &Trellis, agenda: &Agenda, calibration: &Calibration) -> Vec<(Genotype, f64, u64)> {
+    let mut estimator = SpaceEstimator::new(trellis, calibration, PlanOptions::default());
+    let mut sweep = Sweep::new(&mut estimator, agenda);
+    let mut visited = Vec::new();
+    for start in agenda.starts(trellis) {
+        sweep.run(&start, &mut |network| {
+            let genotype = trellis.genotype(trellis.branches(network.branches)).unwrap();
+            visited.push((genotype, network.latency, network.capacity));
+        });
+    }
+    visited
+}
+
+#[test]
+fn a_sweep_visits_every_network_once_with_the_planners_latency() {
+    let calibration = Calibration::generic();
+    let small = builtin("strianet-glyphs").unwrap();
+    let few = StriaSpace::from_toml(&PART_FILLED.replace("max_levels = 60", "max_levels = 8")).unwrap();
+    for space in [small, few] {
+        let trellis = Trellis::new(&space).unwrap();
+        let agenda = Agenda::new(&trellis, space.literal().bounds, TypedGraph::macs);
+        let visited = sweep_all(&trellis, &agenda, &calibration);
+        let mut lowerer = Lowerer::new(&calibration);
+        for (genotype, latency, capacity) in &visited {
+            let graph = space.build(genotype).unwrap();
+            let plan = lowerer.plan(&graph, &PlanOptions::default()).unwrap();
+            assert_eq!((plan.estimate.latency.0, graph.macs()), (*latency, *capacity), "{graph}");
+        }
+        let distinct: HashSet<&Genotype> = visited.iter().map(|v| &v.0).collect();
+        assert_eq!(distinct.len(), visited.len());
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        assert!((0..5000).all(|_| distinct.contains(&space.sample(&mut rng))));
+        // Tighter bounds, fewer networks: the same ones.
+        let bounds = Bounds { max_levels: 5, ..space.literal().bounds };
+        let tight = sweep_all(&trellis, &Agenda::new(&trellis, bounds, TypedGraph::macs), &calibration);
+        let expected = visited.iter().filter(|v| space.he_size(&v.0).levels <= 5).count();
+        assert!(expected > 0 && expected < visited.len());
+        assert_eq!(tight.len(), expected);
+        let of = |genotype| visited.iter().find(|v| v.0 == genotype).map(|v| v.1);
+        assert!(tight.into_iter().step_by(7).all(|(genotype, latency, _)| of(genotype) == Some(latency)));
     }
 }

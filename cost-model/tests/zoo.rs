@@ -33,9 +33,15 @@ fn networks_deeper_than_the_ring_say_by_how_much() {
     let graph = zoo::build("resnet20").unwrap();
     let options = PlanOptions { max_log_n: 14, ..PlanOptions::default() };
     // 438 bits: q0 of 36 bits, a special prime of 37, and 14 levels of 26 (364) make 437.
-    let error = CostError::TooDeep { levels: 39, available: 14, max_log_n: 14 };
+    let error = CostError::TooDeep { levels: 39, available: 14, max_log_n: 14, bits: 128, fits: Some(16) };
     assert_eq!(plan(&graph, &options), Err(error.clone()));
-    assert_eq!(error.to_string(), "the network needs 39 levels, 128-bit parameters up to N = 2^14 offer 14");
+    assert_eq!(
+        error.to_string(),
+        "the network needs 39 levels, 25 more than the 14 that 128-bit parameters up to N = 2^14 offer; N = 2^16 would hold it"
+    );
+    let deepest = zoo::build("resnet110").unwrap();
+    let error = plan(&deepest, &PlanOptions::default()).unwrap_err().to_string();
+    assert!(error.ends_with("offer; no larger ring holds it, and there is no bootstrapping"), "{error}");
 }
 
 /// The StriaNets are scaled for the ring and the slots that the planner chooses, so nothing of them rotates externally.

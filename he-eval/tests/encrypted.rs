@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use common::{folded, image, relative_error, rng};
 use striae_cost_model::{
-    Calibration, CkksParams, CkksParamsLiteral, HeProgram, LowerOptions, Lowerer, PlanOptions, RingType, Security,
+    Calibration, CkksParams, CkksParamsLiteral, HeProgram, LowerOptions, Lowerer, Packing, PlanOptions, RingType,
+    Security,
 };
 use striae_he_eval::{
-    ActivationBounds, CircuitError, ClearBackend, Expected, HeError, RnsBackend, Seed, Session, SessionError, reference,
+    ActivationBounds, Circuit, CircuitError, ClearBackend, Expected, HeBackend, HeClient, HeError, RnsBackend, Seed,
+    Session, SessionError, pack_batch, reference, unpack_batch,
 };
 use striae_spaces::{NodeId, Op, TypedGraph, WeightStore, zoo};
 
@@ -150,4 +152,51 @@ fn classes_of_256_random_inputs() {
         let (_, expected) = twins.check(&image(&twins.graph, &mut rng));
         assert!(expected.decided(), "{:?} are too close", expected.logits);
     }
+}
+
+/// All packings, and batches whose images fill slots, gaps and further ciphertexts.
+#[test]
+fn packings_and_batches() {
+    let graph: TypedGraph =
+        "2x8x8: conv(8,k3,s2) quad conv(16,k3,s2) quad conv(16,k3,g4) quad pool(2) flatten linear(5,bias)"
+            .parse()
+            .unwrap();
+    let graph = folded(&graph);
+    let mut rng = rng(21);
+    let store = WeightStore::random(&graph, &mut rng);
+    let packings = Packing::PLAIN.into_iter().chain([Packing::Block(2)]).map(|packing| (packing, 1));
+    let batches = [(Packing::RowMajor, 64), (Packing::Multiplexed, 64), (Packing::Block(2), 4)];
+    for (packing, batch) in packings.chain(batches) {
+        let options = LowerOptions { packing, batch, ..LowerOptions::default() };
+        let images: Vec<Vec<f32>> = (0..batch).map(|_| image(&graph, &mut rng)).collect();
+        check_batch(&graph, &store, &options, &images);
+    }
+}
+
+/// Runs a batch encrypted in 1024 slots, 16 maps of it.
+fn check_batch(graph: &TypedGraph, store: &WeightStore, options: &LowerOptions, images: &[Vec<f32>]) {
+    let literal = CkksParamsLiteral {
+        log_n: 11,
+        log_q: std::iter::once(46).chain(std::iter::repeat_n(36, options.depth(graph).unwrap())).collect(),
+        log_p: vec![48],
+        log_scale: 36,
+        ring: RingType::Standard,
+        insecure: true,
+    };
+    let params = CkksParams::try_from(literal).unwrap();
+    let program = Arc::new(Lowerer::new(&Calibration::generic()).lower(graph, &params, options).unwrap());
+    let (client, backend) = RnsBackend::keygen(&params, &program.keys(), Seed::Fixed(2)).unwrap();
+    let circuit = Circuit::compile(&backend, Arc::clone(&program), graph, store).unwrap();
+    let slots = pack_batch(&program, &images.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+    let encrypt = |s: &Vec<f64>| client.encrypt(s, program.depth(), circuit.input_scale()).unwrap();
+    backend.reset_counts();
+    let (output, _) = circuit.run(&backend, slots.iter().map(encrypt).collect()).unwrap();
+    assert_eq!(backend.counts(), program.counts(), "{options:?}");
+    let decrypted: Vec<Vec<f64>> = output.iter().map(|ct| client.decrypt(ct).unwrap()).collect();
+    for (logits, image) in unpack_batch(&program, &decrypted).iter().zip(images) {
+        let error = relative_error(logits, &reference::logits(graph, store, image).unwrap());
+        assert!(error < 1e-3, "relative error {error:e} under {options:?}");
+    }
+    let too_many = vec![images[0].as_slice(); images.len() + 1];
+    assert!(matches!(pack_batch(&program, &too_many), Err(CircuitError::Batch { got, .. }) if got == images.len() + 1));
 }

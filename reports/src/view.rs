@@ -8,6 +8,26 @@ use serde::{Deserialize, Serialize};
 /// Durations are in seconds.
 pub type Seconds = f64;
 
+/// How many networks take how long.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HistogramView {
+    /// The space they are of.
+    pub label: String,
+    /// Bars by ascending latency, each beginning where the one before it ends.
+    pub bars: Vec<HistogramBar>,
+}
+
+/// Networks whose latencies lie in one range.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HistogramBar {
+    /// Lower end.
+    pub low: Seconds,
+    /// Upper end.
+    pub high: Seconds,
+    /// Networks.
+    pub count: u64,
+}
+
 /// Where a point of the Pareto plot comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

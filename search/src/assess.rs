@@ -1,12 +1,9 @@
 //! The free and the cheap stage of an evaluation: bounds, then the calibrated estimate.
 
 use striae_cost_model::{CostError, Lowerer, Plan, PlanOptions};
-use striae_spaces::{
-    GraphError, TypedGraph,
-    space::{Genotype, StriaSpace},
-};
+use striae_spaces::{GraphError, TypedGraph, space::StriaSpace};
 
-use crate::Limits;
+use crate::{Limits, candidate::Candidate};
 
 /// A candidate that keeps all limits.
 pub struct Assessed {
@@ -31,10 +28,11 @@ pub struct Rejected {
 /// Checks the bounds of the space, plans the network, and checks the limits of the study.
 pub fn assess(
     space: &StriaSpace,
-    genotype: &Genotype,
+    candidate: &Candidate,
     limits: &Limits,
     lowerer: &mut Lowerer<'_>,
 ) -> Result<Assessed, Box<Rejected>> {
+    let Candidate { genotype, packing } = candidate;
     let rejected = |network, plan, reason, excess| Err(Box::new(Rejected { network, plan, reason, excess }));
     if let Err(violation) = space.check(genotype) {
         return rejected(None, None, violation.to_string(), 1.0);
@@ -43,7 +41,7 @@ pub fn assess(
         Ok(graph) => graph,
         Err(error) => return rejected(None, None, GraphError::to_string(&error), 1.0),
     };
-    let options = PlanOptions { max_log_n: limits.max_log_n, ..PlanOptions::default() };
+    let options = PlanOptions { max_log_n: limits.max_log_n, packing: Some(*packing), ..PlanOptions::default() };
     let plan = match lowerer.plan(&graph, &options) {
         Ok(plan) => plan,
         Err(error) => return rejected(Some(graph.to_string()), None, CostError::to_string(&error), 1.0),

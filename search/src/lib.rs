@@ -1,5 +1,6 @@
 //! Search, evaluation and the striae command line.
 
+pub mod advice;
 pub mod assess;
 pub mod bundle;
 pub mod candidate;
@@ -19,6 +20,7 @@ pub mod view;
 mod budget;
 mod event;
 mod history;
+pub mod landscape;
 mod seed;
 mod study;
 mod trial;

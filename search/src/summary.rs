@@ -1,7 +1,7 @@
 //! What a plan comes to, in the few numbers that stores, tables and bundles keep.
 
 use serde::{Deserialize, Serialize};
-use striae_cost_model::{Plan, RotationKinds, Security};
+use striae_cost_model::{Packing, Plan, RotationKinds, Security};
 
 /// A plan's figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ pub struct PlanSummary {
     pub params: String,
     /// log2 of the ring degree.
     pub log_n: u32,
+    /// How maps are packed; before it was kept, as by default.
+    #[serde(default)]
+    pub packing: Packing,
     /// Bits of the whole modulus.
     pub log_qp: u32,
     /// Whether the parameters reach 128 bits of security.
@@ -46,6 +49,7 @@ impl PlanSummary {
         Self {
             params: plan.params.to_string(),
             log_n: plan.params.log_n(),
+            packing: plan.options.packing,
             log_qp: plan.params.log_qp(),
             secure: plan.params.security() == Security::Bits128,
             levels: plan.program.depth(),

@@ -73,6 +73,7 @@ fn unknown_names() {
     refused(at, &["train", "lenet-like", "--dataset", "minst", "--out", "o"], &["unknown data set \"minst\""]);
     refused(at, &["space", "show", "strianet-mnits"], &["strianet-mnits", "strianet-mnist"]);
     refused(at, &["space", "sample", "strianet-mnits"], &["unknown space", "did you mean `strianet-mnist`?"]);
+    refused(at, &["space", "enumerate", "strianet-mnits"], &["unknown space", "did you mean `strianet-mnist`?"]);
     refused(at, &["cost", "lenet-like", "--strategy", "fast"], &["--strategy", "bsgs:B"]);
     refused(at, &["cost", "lenet-like", "--max-log-n", "20"], &["--max-log-n", "12..=16"]);
     refused(at, &["cost"], &["<ARCH>"]);
@@ -112,6 +113,9 @@ fn parameters_and_depth() {
     refused(at, &["cost", SMALL, "--insecure"], &["--params"]);
     refused(at, &["cost", SMALL, "--count", "1000"], &["'1000'", "power of two from 512"]);
     refused(at, &["cost", SMALL, "--count", "4096", "--explain"], &["--count", "--explain"]);
+    refused(at, &["cost", SMALL, "--packing", "blok"], &["--packing", "unknown packing `blok`, expected row-major"]);
+    refused(at, &["cost", SMALL, "--batch", "48"], &["--batch", "power of two"]);
+    refused(at, &["cost", SMALL, "--batch", "many"], &["--batch", "power of two"]);
     refused(at, &["cost", SMALL, "--params", "N=2^13 Q=45,x P=46 scale=2^30"], &["parameters: Q"]);
     refused(at, &["cost", SMALL, "--params", "N=2^13 Q=45,30 P=46 scale=2^30"], &["needs 3 levels", "offer 1"]);
     refused(at, &["cost", "resnet20", "--max-log-n", "14"], &["resnet20: the network needs 39 levels", "N = 2^14"]);
@@ -332,4 +336,37 @@ fn long_and_hostile_text_stays_on_one_line() {
     refused(dir.path(), &["cost", &long], &["notation"]);
     refused(dir.path(), &["cost", "evil\nname"], &["unknown network"]);
     refused(dir.path(), &["train", SMALL, "--dataset", "\u{1b}[31m", "--out", "o"], &["\\u{1b}[31m"]);
+}
+
+#[test]
+fn spaces_that_cannot_be_gone_through() {
+    let dir = folder();
+    let at = dir.path();
+    let enumerate = |more: &[&'static str]| [&["space", "enumerate", "strianet-glyphs"], more].concat();
+    refused(at, &enumerate(&["--max", "0"]), &["--max", "0"]);
+    refused(at, &enumerate(&["--max", "3"]), &["--max 3", "704 networks within its bounds"]);
+    refused(at, &enumerate(&["--limit", "0"]), &["--limit", "positive"]);
+    refused(at, &enumerate(&["--limit", "soon"]), &["--limit", "number of seconds"]);
+    refused(at, &enumerate(&["--out", "front.txt"]), &["--out front.txt", ".csv"]);
+    refused(at, &enumerate(&["--capacity", "depth"]), &["--capacity", "macs"]);
+    refused(at, &["space", "show", "strianet-glyphs", "--out", "costs.pdf"], &["--out costs.pdf", ".svg"]);
+    refused(at, &["space", "show", "lenet-like", "--out", "costs.svg"], &["--out", "network, not a space"]);
+    refused(at, &["space", "show", "strianet-glyphs", "--samples", "1"], &["--samples", "10..="]);
+    let file = write(at, "odd.toml", "name = \"odd\"\ninput = [1, 28]\n");
+    refused(at, &["space", "enumerate", &file], &["odd.toml", "line 2"]);
+    refused(at, &["space", "show", &file], &["odd.toml", "line 2"]);
+    refused(at, &["space", "enumerate", "gone.toml"], &["gone.toml"]);
+}
+
+#[test]
+fn parameters_that_cannot_be_advised() {
+    let dir = folder();
+    let at = dir.path();
+    refused(at, &["advise", "lenet-liek"], &["unknown network `lenet-liek`", "lenet-like"]);
+    refused(at, &["advise", SMALL, "--security", "100"], &["--security", "128, 192 or 256"]);
+    refused(at, &["advise", SMALL, "--min-precision", "60"], &["--min-precision", "20..=36"]);
+    refused(at, &["advise", "1x28x28: conv(4,k3"], &["notation"]);
+    let deep = format!("1x8x8: {}flatten linear(4)", "conv(2,k3) quad ".repeat(40));
+    refused(at, &["advise", &deep], &["needs 81 levels", "more than the", "N = 2^16", "no bootstrapping"]);
+    refused(at, &["advise", SMALL, "--security", "256", "--max-log-n", "12"], &["256-bit", "N = 2^14 would hold it"]);
 }

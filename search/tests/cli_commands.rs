@@ -113,6 +113,16 @@ fn the_layers_of_a_network_add_up() {
 }
 
 #[test]
+fn a_batch_shares_its_cost() {
+    let dir = tempfile::tempdir().expect("folder");
+    let text = text(dir.path(), &["cost", "strianet-mnist", "--batch", "64", "--packing", "row-major"]);
+    assert!(text.contains("64 images per batch, "), "{text}");
+    assert!(text.contains(" per image, peak "), "{text}");
+    let costs = json(dir.path(), &["cost", "strianet-mnist", "--batch", "64", "--json"]);
+    assert_eq!(costs["networks"][0]["batch"]["images"], 64);
+}
+
+#[test]
 fn an_explanation_names_the_change_that_saves_most() {
     let dir = tempfile::tempdir().expect("folder");
     let costs = json(dir.path(), &["cost", "lenet-like", "--explain", "--json"]);

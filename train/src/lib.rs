@@ -4,6 +4,9 @@
 //! [`fold`] into the form that encrypted evaluation lowers, and leaves as a [`WeightStore`](striae_spaces::WeightStore).
 //! Everything random comes from one [`SeedTree`]; the same seed gives the same bits at any number of threads of one
 //! machine (another vector width may round differently).
+//!
+//! The price: work is cut into chunks by the shapes alone, never by the number of threads, so a batch of 64 keeps at most 4
+//! to 64 threads busy, depending on the layer, and each chunk writes its own partial sums, which are added in order.
 
 mod augment;
 mod checkpoint;

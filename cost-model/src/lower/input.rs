@@ -9,8 +9,9 @@ use crate::{
 
 use super::{InputPacking, LowerOptions};
 
-/// How the client packs a batch, and the images that stand interleaved: as many as fit, a power of two; the others are in
-/// further groups of ciphertexts. A vector is repeated through the slots of its image.
+/// How the client packs a batch, and the images that stand interleaved: as many as leave each image the slots of its largest
+/// map and its widest vector, a power of two; the others are in further groups of ciphertexts. A vector is repeated through
+/// the slots of its image.
 pub(super) fn input_layout(
     graph: &TypedGraph,
     slots: usize,
@@ -21,13 +22,14 @@ pub(super) fn input_layout(
         return Err(CostError::Batch { batch });
     }
     let shape = graph.input_shape();
+    let room = (slots / widest_vector(graph)).max(1);
     match shape {
         Shape::Map { .. } => {
             let packing = options.packing;
             let spacings = node_spacings(graph, packing.phases());
             let maps: Vec<(Shape, Spacing)> = graph.nodes().iter().map(|n| n.shape).zip(spacings).collect();
             let grid = Grid::fit(&maps, slots)?;
-            let interleaved = batch.min(grid.blocks());
+            let interleaved = batch.min(grid.blocks()).min(room);
             let grid = Grid { slots: slots / interleaved, ..grid };
             let input = MapLayout::input(grid, shape, options.input == InputPacking::Replicated);
             let (order, phases, groups) = (plane_order(graph, packing), packing.phases(), batch / interleaved);
@@ -35,7 +37,7 @@ pub(super) fn input_layout(
         }
         Shape::Vector { features } if features.next_power_of_two() <= slots => {
             let period = features.next_power_of_two();
-            let interleaved = batch.min(slots / period);
+            let interleaved = batch.min(room);
             Ok((Layout::Vector(VectorLayout { features, period, groups: batch / interleaved }), interleaved))
         }
         Shape::Vector { features } => {
@@ -43,6 +45,16 @@ pub(super) fn input_layout(
             Err(CostError::MapTooLarge { shape, block, slots })
         }
     }
+}
+
+/// Slots that the widest vector needs.
+fn widest_vector(graph: &TypedGraph) -> usize {
+    let width = |node: &Node| match &node.op {
+        Op::Linear(linear) => linear.out_features,
+        Op::Input if matches!(node.shape, Shape::Vector { .. }) => node.shape.len(),
+        Op::Input | Op::Conv2d(_) | Op::AvgPool(_) | Op::Activation(_) | Op::Add | Op::Flatten | Op::BatchNorm => 1,
+    };
+    graph.nodes().iter().map(width).max().unwrap_or(1).next_power_of_two()
 }
 
 /// Group-interleaved packing lays contiguous groups across the ciphertexts. A group of one channel is as good either way; a

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use striae_spaces::TypedGraph;
 
 use crate::{
-    CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, ParamsError, PlanOptions, RingType, StrategyChoice,
+    CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, ParamsError, PlanOptions, RingType, SecurityLevel,
+    StrategyChoice,
     calibration::{Calibration, OpTimes, WordBytes},
     chains,
     estimate::estimate,
@@ -74,8 +75,8 @@ impl LowerOptions {
     }
 }
 
-/// What the chains of a depth depend on: ring, log2 N, depth, smallest and largest log2 of the scale.
-type ChainKey = (RingType, u32, usize, u32, u32);
+/// What the chains of a depth depend on: ring, log2 N, depth, security, smallest and largest log2 of the scale.
+type ChainKey = (RingType, u32, usize, SecurityLevel, u32, u32);
 
 /// Times of each level, by ring, log2 N, number of special primes and word sizes.
 type KnownTimes = HashMap<(RingType, u32, usize, WordBytes), Vec<OpTimes>>;
@@ -204,7 +205,7 @@ impl<'a> Lowerer<'a> {
         depth: usize,
         options: &PlanOptions,
     ) -> Arc<[CkksParams]> {
-        let key = (ring, log_n, depth, options.min_log_scale, options.max_log_scale);
+        let key = (ring, log_n, depth, options.security, options.min_log_scale, options.max_log_scale);
         Arc::clone(self.chains.entry(key).or_insert_with(|| chains(ring, log_n, depth, options).into()))
     }
 

@@ -22,5 +22,5 @@ mod strategy;
 pub(crate) use draft::{Draft, Staged};
 pub use lowerer::{InputPacking, LowerOptions, Lowerer};
 pub use recipe::Recipe;
-pub use space::{SpaceCost, SpaceEstimator};
+pub use space::{Agenda, SpaceCost, SpaceEstimator, Sweep, Visited};
 pub use strategy::StrategyChoice;

@@ -1,4 +1,4 @@
-//! Pareto front, predicted against measured, cost per layer.
+//! Pareto front, predicted against measured, cost per layer, latencies of a space.
 //!
 //! A figure is first laid out as a scene of a few kinds of shapes in logical pixels, and that scene is painted by plotters: once onto
 //! its SVG backend, once onto its bitmap backend. So both pictures come from the same drawing code, text is measured with the same
@@ -9,6 +9,7 @@
 mod axis;
 mod breakdown;
 mod font;
+mod histogram;
 mod labels;
 mod legend;
 mod marker;
@@ -19,7 +20,7 @@ mod scene;
 mod theme;
 
 use crate::error::ReportError;
-use crate::view::{NetworkView, ParetoView, PredictionView};
+use crate::view::{HistogramView, NetworkView, ParetoView, PredictionView};
 
 /// Something that can be drawn: one of the views.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,8 @@ pub enum Figure<'a> {
     Prediction(&'a PredictionView),
     /// Time per layer by kind of operation.
     Breakdown(&'a NetworkView),
+    /// Latencies of the networks of a space.
+    Histogram(&'a HistogramView),
 }
 
 impl Figure<'_> {
@@ -39,6 +42,7 @@ impl Figure<'_> {
             Self::Pareto(view) => pareto::scene(view),
             Self::Prediction(view) => prediction::scene(view),
             Self::Breakdown(view) => breakdown::scene(view),
+            Self::Histogram(view) => histogram::scene(view),
         })
     }
 }

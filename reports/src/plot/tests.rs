@@ -1,8 +1,8 @@
 //! What must hold for every figure, whatever the data: nothing panics, nothing leaves the picture, no label covers another.
 
 use crate::view::{
-    CostParts, Interval, LayerPrediction, LayerView, NetworkPrediction, NetworkView, ParetoPoint, ParetoView,
-    PointKind, PredictionView,
+    CostParts, HistogramBar, HistogramView, Interval, LayerPrediction, LayerView, NetworkPrediction, NetworkView,
+    ParetoPoint, ParetoView, PointKind, PredictionView,
 };
 
 use super::scene::{Rect, Scene, Shape};
@@ -127,5 +127,23 @@ fn degenerate_breakdowns_are_drawn() {
     ];
     for (what, layers) in cases {
         check(Figure::Breakdown(&NetworkView { layers, ..NetworkView::default() }), what);
+    }
+}
+
+#[test]
+fn histograms_of_any_bars() {
+    let bar = |low, high, count| HistogramBar { low, high, count };
+    let cases = [
+        vec![],
+        vec![bar(1e-3, 1e-3, 5)],
+        vec![bar(0.0, f64::NAN, 1), bar(1e-3, 2e-3, 0)],
+        vec![bar(1e-3, 1.01e-3, 7)],
+        (0..20)
+            .map(|i| bar(1e-2 * 1.5f64.powi(i), 1e-2 * 1.5f64.powi(i + 1), u64::from(i.unsigned_abs()).pow(9)))
+            .collect(),
+    ];
+    for bars in cases {
+        let view = HistogramView { label: "a space".to_owned(), bars };
+        check(Figure::Histogram(&view), "histogram");
     }
 }

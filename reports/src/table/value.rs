@@ -11,6 +11,13 @@ pub struct Value {
     pub raw: Option<String>,
 }
 
+impl Value {
+    /// A cell whose number people read in another form.
+    pub fn new(text: impl Into<String>, raw: &impl ToString) -> Self {
+        Self { text: text.into(), raw: Some(raw.to_string()) }
+    }
+}
+
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self { text, raw: None }

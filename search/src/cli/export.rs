@@ -82,7 +82,9 @@ fn gather(files: &StudyFiles, pick: &Pick, lowerer: &mut Lowerer<'_>) -> Result<
     let study = &files.study;
     let (graph, weights) = load_pick(files, pick)?;
     let params: CkksParams = pick.plan.params.parse()?;
-    let plan = lowerer.plan(&graph, &PlanOptions { params: Some(params), ..PlanOptions::default() })?;
+    let packing = Some(pick.plan.packing);
+    let options = PlanOptions { params: Some(params), packing, ..PlanOptions::default() };
+    let plan = lowerer.plan(&graph, &options)?;
     let splits = load_data(study)?;
     let dataset: DatasetName = study.dataset().parse()?;
     let normalisation = splits.test.normalisation().clone();

@@ -125,9 +125,8 @@ impl From<CostError> for Failure {
             CostError::MapTooLarge { .. } => {
                 "raise --max-log-n, split maps over ciphertexts with --packing block:2, or give the network smaller images"
             }
-            CostError::TooDeep { .. } => {
-                "raise --max-log-n (at most 16), take away layers or activations, or count it: --count 32768"
-            }
+            CostError::TooDeep { fits: Some(_), .. } => "raise --max-log-n, or take away layers or activations",
+            CostError::TooDeep { .. } => "take away layers or activations, or only count it: --count 32768",
             CostError::Batch { .. } => "give a power of two",
             CostError::Recipe { .. } => "give the files of one bundle, as `striae export` wrote them",
             CostError::NotEnoughLevels { .. } => "give --params more primes in Q, or leave it out",

@@ -1,5 +1,6 @@
 //! The command line: arguments, one file per command, and how each ends.
 
+mod advise;
 mod arch;
 mod bench;
 mod bench_memory;
@@ -75,6 +76,8 @@ enum Command {
     Space(space::SpaceArgs),
     /// Per-layer operations, levels, memory and latency of a network
     Cost(cost::CostArgs),
+    /// The parameters a network needs at 128, 192 and 256 bits of security, and what would change them
+    Advise(advise::AdviseArgs),
     /// Measure the encrypted backend on this machine
     Calibrate(calibrate::CalibrateArgs),
     /// Time the encrypted backend against its lower bounds, and whole networks
@@ -132,8 +135,9 @@ fn run(cli: Cli) -> Outcome {
     let output = Output { json, quiet };
     match cli.command {
         Command::Demo(args) => demo::run(&args, all, output),
-        Command::Space(args) => space::run(&args, output),
+        Command::Space(args) => space::run(&args, all, output),
         Command::Cost(args) => cost::run(&args, output),
+        Command::Advise(args) => advise::run(&args, output),
         Command::Calibrate(args) => calibrate::run(&args, all, output),
         Command::Bench(args) => bench::run(&args, all, output),
         Command::Predict(args) => predict::run(&args, all, output),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
-use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Recipe, Security};
+use striae_cost_model::{Calibration, CkksParams, Lowerer, Packing, Plan, PlanOptions, Recipe, Security};
 use striae_reports::format::percent;
 use striae_reports::table::{headline, layers, precision, predictions};
 use striae_reports::view::{NetworkView, PredictionView};
@@ -61,9 +61,15 @@ struct Subject {
     graph: TypedGraph,
     weights: WeightStore,
     params: CkksParams,
-    /// How a bundle is lowered; a study's networks are planned anew.
-    lowering: Option<Recipe>,
+    /// How a bundle is lowered; a study's networks are planned anew, in their packing.
+    lowering: Lowering,
     accuracy: (Option<f64>, Option<f64>),
+}
+
+/// How a network becomes a program.
+enum Lowering {
+    Recorded(Recipe),
+    Planned(Packing),
 }
 
 /// Runs `striae verify`.
@@ -135,7 +141,7 @@ fn of_study(files: &StudyFiles) -> Result<(Vec<Subject>, Dataset), Failure> {
             graph,
             weights,
             params,
-            lowering: None,
+            lowering: Lowering::Planned(pick.plan.packing),
             accuracy,
         })
     };
@@ -151,7 +157,7 @@ fn of_bundle(args: &VerifyArgs) -> Result<(Vec<Subject>, Dataset), Failure> {
     let seed = SeedTree::new(manifest.data_seed);
     let test = load(manifest.dataset, args.data_dir.as_deref(), VALIDATION, &seed)?.test;
     let label = format!("{} trial {}", manifest.study, manifest.trial);
-    let (lowering, accuracy) = (Some(manifest.lowering), (None, None));
+    let (lowering, accuracy) = (Lowering::Recorded(manifest.lowering), (None, None));
     Ok((vec![Subject { label, trial: None, graph, weights, params, lowering, accuracy }], test))
 }
 
@@ -164,10 +170,12 @@ fn check(
     output: Output,
 ) -> Result<(NetworkView, Verification), Failure> {
     let Subject { label, graph, weights, params, lowering, accuracy, .. } = subject;
-    let options = PlanOptions { params: Some(params.clone()), ..PlanOptions::default() };
     let plan: Plan = match lowering {
-        Some(recipe) => recipe.plan(graph, params, calibration)?,
-        None => Lowerer::new(calibration).plan(graph, &options)?,
+        Lowering::Recorded(recipe) => recipe.plan(graph, params, calibration)?,
+        Lowering::Planned(packing) => {
+            let (params, packing) = (Some(params.clone()), Some(*packing));
+            Lowerer::new(calibration).plan(graph, &PlanOptions { params, packing, ..PlanOptions::default() })?
+        }
     };
     let mut progress = Progress::new(output, images.len() as u64);
     let started = Instant::now();

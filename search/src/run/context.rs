@@ -16,6 +16,7 @@ use striae_train::{DatasetName, SeedTree, Splits, load};
 use super::RunError;
 use crate::{
     SearchEvent, SpaceRef, StopReason, Study,
+    candidate::Candidates,
     storage::{Store, StoredStudy},
     verify::MemoryLimit,
 };
@@ -43,7 +44,7 @@ pub struct StudyRunOptions {
 /// A study with all it needs to run.
 pub struct StudyRun<'a> {
     pub(super) study: &'a Study,
-    pub(super) space: StriaSpace,
+    pub(super) candidates: Candidates,
     pub(super) splits: Splits,
     pub(super) store: Store,
     pub(super) options: StudyRunOptions,
@@ -60,13 +61,13 @@ impl<'a> StudyRun<'a> {
         listener: &'a (dyn Fn(&SearchEvent) + Sync),
         stop: &'a AtomicBool,
     ) -> Result<Self, RunError> {
-        let space = load_space(study)?;
+        let candidates = Candidates::new(load_space(study)?, &study.packings());
         let splits = load_data(study)?;
         // A store that is refused must leave no folder behind.
         let store = Store::open_or_create(&options.store)?;
         fs_err::create_dir_all(&options.folder)
             .map_err(|source| RunError::Io { path: options.folder.clone(), source })?;
-        Ok(Self { study, space, splits, store, options, listener, stop })
+        Ok(Self { study, candidates, splits, store, options, listener, stop })
     }
 
     /// Runs or resumes every phase; `Some` is why it ended early.

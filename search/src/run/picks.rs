@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use striae_cost_model::{Lowerer, PlanOptions};
+use striae_cost_model::{Lowerer, Packing, PlanOptions};
 use striae_spaces::TypedGraph;
 use striae_train::{ActivationRange, TrainEvent, evaluate, fold, train};
 
@@ -157,7 +157,8 @@ impl StudyRun<'_> {
         let seconds = start.elapsed().as_secs_f64();
         self.emit(&SearchEvent::StageFinished { proposal, stage, seconds });
         trained.weights.save(&folder.join(Pick::WEIGHTS))?;
-        let options = PlanOptions { max_log_n: self.study.limits().max_log_n, ..PlanOptions::default() };
+        let packing = self.candidates.packing_of(trial).map_err(|e| foreign(e.to_string()))?;
+        let options = self.plan_options(packing);
         let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options)?;
         Ok(Some(Pick {
             trial: trial.number,
@@ -170,6 +171,11 @@ impl StudyRun<'_> {
             ranges: trained.ranges,
             verification: None,
         }))
+    }
+
+    fn plan_options(&self, packing: Packing) -> PlanOptions {
+        let max_log_n = self.study.limits().max_log_n;
+        PlanOptions { max_log_n, packing: Some(packing), ..PlanOptions::default() }
     }
 
     /// The pick's network and weights as trained.
@@ -186,7 +192,7 @@ impl StudyRun<'_> {
     fn check(&self, pick: &mut Pick) -> Result<bool, RunError> {
         let (graph, weights) = self.load(pick)?;
         let (graph, weights) = fold(&graph, &weights)?;
-        let options = PlanOptions { max_log_n: self.study.limits().max_log_n, ..PlanOptions::default() };
+        let options = self.plan_options(pick.plan.packing);
         let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options)?;
         let count = self.study.verify().images.min(self.splits.test.len());
         let images: Vec<(Vec<f32>, u8)> =

@@ -8,14 +8,14 @@ use std::{
 
 use serde_json::{Value, json};
 use striae_cost_model::{Lowerer, Plan};
-use striae_spaces::{TypedGraph, space::Genotype};
+use striae_spaces::TypedGraph;
 use striae_train::{TrainEvent, train};
 
 use super::{RunError, StudyRun};
 use crate::{
     History, Objective, Outcome, Progress, SamplerConfig, SamplerKind, SearchEvent, Stage, StopReason, Trial,
     assess::{Assessed, Rejected, assess},
-    candidate::{from_trial, to_params},
+    candidate::Candidate,
     sampler::Sampler,
     storage::{NewTrial, StoredStudy},
     summary::PlanSummary,
@@ -44,7 +44,7 @@ pub fn baseline_name(study: &str) -> String {
 
 /// What the threads share, under one lock.
 struct Dispatcher<'s> {
-    sampler: Box<dyn Sampler<Genotype> + Send + 's>,
+    sampler: Box<dyn Sampler<Candidate> + Send + 's>,
     lowerer: Lowerer<'s>,
     /// Time of earlier runs.
     before: Duration,
@@ -81,7 +81,7 @@ impl StudyRun<'_> {
         let finished = History::new(&trials).finished().count() as u64;
         self.emit(&SearchEvent::Started { study: stored.name.clone(), finished, budget });
         let dispatcher = Mutex::new(Dispatcher {
-            sampler: config.build(&self.space, seed)?,
+            sampler: config.build(&self.candidates, seed)?,
             lowerer: Lowerer::new(&self.options.calibration),
             before: Duration::from_secs_f64(self.read_attr(&stored.name, ELAPSED_KEY)?.unwrap_or(0.0)),
             started: Instant::now(),
@@ -134,8 +134,8 @@ impl StudyRun<'_> {
                 return Ok(None);
             }
             if let Some(trial) = self.store.claim_waiting(stored.id)? {
-                let genotype = self.genotype(&trial)?;
-                if let Some(job) = self.begin(trial, &genotype, &mut shared.lowerer)? {
+                let candidate = self.candidate(&trial)?;
+                if let Some(job) = self.begin(trial, &candidate, &mut shared.lowerer)? {
                     return Ok(Some(job));
                 }
                 continue;
@@ -155,19 +155,20 @@ impl StudyRun<'_> {
                 shared = changed.wait_timeout(shared, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
-            let views = history.views(&self.study.directions(), |t| self.genotype(t))?;
-            let genotype = shared.sampler.ask(&views, number)?;
-            let params = to_params(&self.space, &genotype)?;
+            let views = history.views(&self.study.directions(), |t| self.candidate(t))?;
+            let candidate = shared.sampler.ask(&views, number)?;
+            let params = self.candidates.to_params(&candidate)?;
             let new = NewTrial { proposal: number, params, user_attrs: BTreeMap::new() };
             let trial = self.store.add_trial(stored.id, &new)?;
-            if let Some(job) = self.begin(trial, &genotype, &mut shared.lowerer)? {
+            if let Some(job) = self.begin(trial, &candidate, &mut shared.lowerer)? {
                 return Ok(Some(job));
             }
         }
     }
 
-    fn genotype(&self, trial: &Trial) -> Result<Genotype, RunError> {
-        from_trial(&self.space, trial)
+    fn candidate(&self, trial: &Trial) -> Result<Candidate, RunError> {
+        self.candidates
+            .from_trial(trial)
             .map_err(|e| RunError::ForeignTrial { number: trial.number, reason: e.to_string() })
     }
 
@@ -179,8 +180,8 @@ impl StudyRun<'_> {
     }
 
     /// Assesses a candidate; gives it back if it is to be trained.
-    fn begin(&self, trial: Trial, genotype: &Genotype, lowerer: &mut Lowerer<'_>) -> Result<Option<Job>, RunError> {
-        match assess(&self.space, genotype, self.study.limits(), lowerer) {
+    fn begin(&self, trial: Trial, candidate: &Candidate, lowerer: &mut Lowerer<'_>) -> Result<Option<Job>, RunError> {
+        match assess(self.candidates.space(), candidate, self.study.limits(), lowerer) {
             Ok(Assessed { graph, plan }) => {
                 self.note(&trial, &graph.to_string(), Some(&plan))?;
                 let network = graph.to_string();

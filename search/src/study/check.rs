@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use striae_cost_model::Packing;
 
 use super::{Limits, Objective, SamplerConfig, StudyConfig, StudyError, StudyErrorKind, TrainingConfig, VerifyConfig};
 use crate::sampler::{Nsga2Config, SamplerError};
@@ -94,6 +95,12 @@ impl Study {
         }
     }
 
+    /// How candidates may be packed; empty for the default packing.
+    pub fn packings(&self) -> Vec<Packing> {
+        // All were read once, when the study was checked.
+        self.config.packings.iter().filter_map(|name| name.parse().ok()).collect()
+    }
+
     /// Root of the seed tree.
     pub fn seed(&self) -> Seed {
         Seed(self.config.seed)
@@ -165,6 +172,7 @@ fn check(config: &StudyConfig) -> Result<(), StudyErrorKind> {
     need(!space.is_empty(), "space", space, "it must name a space or a file")?;
     // SQLite and TOML have signed 64-bit integers only.
     need(i64::try_from(*seed).is_ok(), "seed", seed, "it must be below 2^63")?;
+    check_packings(&config.packings)?;
     check_budget(&config.budget)?;
     check_sampler(&config.sampler)?;
     check_objectives(&config.objectives)?;
@@ -200,6 +208,16 @@ fn check(config: &StudyConfig) -> Result<(), StudyErrorKind> {
     )?;
     need(config.verify.images > 0, "verify.images", 0, "it must be at least 1")?;
     need(config.verify.top > 0, "verify.top", 0, "it must be at least 1")
+}
+
+fn check_packings(packings: &[String]) -> Result<(), StudyErrorKind> {
+    for (i, name) in packings.iter().enumerate() {
+        let why =
+            "it must be row-major, group-interleaved, multiplexed, multiplexed-bsgs or block:S with S from 2 to 64";
+        need(name.parse::<Packing>().is_ok(), "packings", name, why)?;
+        need(!packings[..i].contains(name), "packings", name, "it must be listed once")?;
+    }
+    Ok(())
 }
 
 fn check_budget(budget: &Budget) -> Result<(), StudyErrorKind> {

@@ -22,6 +22,10 @@ pub struct StudyConfig {
     pub data_dir: Option<PathBuf>,
     /// A built-in space by name, or a space's TOML file, relative to this one.
     pub space: String,
+    /// How candidates may be packed: each by one of these, a parameter of its trial where there are several; the default
+    /// packing if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packings: Vec<String>,
     /// Root of the seed tree.
     pub seed: u64,
     /// When to end.

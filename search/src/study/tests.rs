@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use striae_cost_model::Packing;
+
 use super::*;
 use crate::Direction;
 
@@ -48,6 +50,21 @@ training = { short = { epochs = 1 }, full = { epochs = 2 } }
 
 fn parse(text: &str) -> Result<Study, StudyError> {
     Study::from_toml(text, Path::new("some/study.toml"))
+}
+
+#[test]
+fn packings_are_named_once_and_known() {
+    let with = |list: &str| parse(&format!("packings = {list}\n{SHORT}"));
+    let study = with("[\"multiplexed\", \"block:2\"]").expect("a valid study");
+    assert_eq!(study.packings(), [Packing::Multiplexed, Packing::Block(2)]);
+    assert!(parse(SHORT).expect("a valid study").packings().is_empty());
+    for (list, message) in [
+        ("[\"blok\"]", "some/study.toml: packings is blok, it must be row-major, group-interleaved, multiplexed"),
+        ("[\"row-major\", \"row-major\"]", "some/study.toml: packings is row-major, it must be listed once"),
+    ] {
+        let error = with(list).expect_err("refused").to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
 }
 
 #[test]

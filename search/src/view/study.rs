@@ -79,7 +79,9 @@ pub fn pick_view(pick: &Pick, lowerer: &mut Lowerer<'_>) -> Result<NetworkView, 
     let foreign = |reason: String| RunError::ForeignTrial { number: pick.trial, reason };
     let graph: TypedGraph = pick.network.parse().map_err(|e: NotationError| foreign(e.to_string()))?;
     let params: CkksParams = pick.plan.params.parse().map_err(striae_cost_model::CostError::from)?;
-    let plan = lowerer.plan(&graph, &PlanOptions { params: Some(params), ..PlanOptions::default() })?;
+    let packing = Some(pick.plan.packing);
+    let options = PlanOptions { params: Some(params), packing, ..PlanOptions::default() };
+    let plan = lowerer.plan(&graph, &options)?;
     let mut view = network(&format!("trial {}", pick.trial), &graph, &plan);
     view.accuracy_validation = Some(pick.validation_accuracy);
     view.accuracy_test = pick.test_accuracy;

@@ -41,14 +41,14 @@ impl Piece {
 pub struct Maps {
     /// Rows and columns.
     pub side: (usize, usize),
-    /// Channels; none yet before the stem.
+    /// Channels.
     pub channels: usize,
 }
 
 impl Maps {
     /// Before the stem, which reads the image.
     pub(super) fn of_image(space: &StriaSpaceLiteral) -> Self {
-        let [_, height, width] = space.input;
-        Self { side: (height, width), channels: 0 }
+        let [channels, height, width] = space.input;
+        Self { side: (height, width), channels }
     }
 }

@@ -32,6 +32,7 @@ impl HeSize {
     }
 
     /// Of a network whose parts have these sizes: `self` the earlier ones, `next` the one behind them.
+    #[inline]
     #[must_use]
     pub fn then(self, next: Self) -> Self {
         Self {
@@ -45,7 +46,13 @@ impl HeSize {
         }
     }
 
+    /// Channels of a bottleneck wider than its stage, and of that stage: no network of the space.
+    pub fn misfit(&self) -> Option<(usize, usize)> {
+        self.misfit
+    }
+
     /// The first bound it breaks.
+    #[inline]
     pub fn check(&self, bounds: &Bounds) -> Result<(), BoundViolation> {
         if let Some((middle, channels)) = self.misfit {
             return Err(BoundViolation::Bottleneck { middle, channels });

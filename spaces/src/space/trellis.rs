@@ -13,6 +13,8 @@ use std::ops::Range;
 
 use super::piece::{Maps, Piece};
 use super::plan::{Plan, parts, plan_part};
+use crate::{GraphBuilder, Shape, TypedGraph};
+
 use super::{BoundViolation, Genotype, HeSize, Parameter, SpaceError, StriaSpace};
 
 /// Most combinations of choices of one part, over all maps it may stand behind.
@@ -85,7 +87,8 @@ impl Trellis {
             let mut plan = |maps, genes: &mut [u16]| {
                 let Plan { pieces, size, maps } = plan_part(literal, part, maps, genes);
                 let pieces = pieces.into_iter().map(|piece| trellis.intern(piece, &mut ids)).collect();
-                Branch { genes: genes.to_vec(), pieces, size, next: next.index(maps) }
+                let next = if part + 1 == parts(literal) { 0 } else { next.index(maps) };
+                Branch { genes: genes.to_vec(), pieces, size, next }
             };
             let states = maps.iter().map(|&maps| State::new(maps, codes, &radices, |genes| plan(maps, genes)));
             let states = states.collect();
@@ -120,6 +123,23 @@ impl Trellis {
         })
     }
 
+    /// The genotype with one gene changed, and with it those that depend on it; `None` if that is the same network, or one
+    /// outside the bounds.
+    pub fn switched(&self, genotype: &Genotype, gene: usize, choice: u16) -> Option<Genotype> {
+        let mut other = genotype.clone();
+        other.genes[gene] = choice;
+        self.genotype(self.path(&other)).ok().filter(|other| other != genotype)
+    }
+
+    /// The branches with these indices, one of each column.
+    pub fn branches<'t>(&'t self, indices: &'t [u32]) -> impl Iterator<Item = &'t Branch> {
+        self.columns.iter().zip(indices).scan(0, |state, (column, &index)| {
+            let branch = &column.states[*state].branches[index as usize];
+            *state = branch.next as usize;
+            Some(branch)
+        })
+    }
+
     /// The genotype of a path.
     ///
     /// # Errors
@@ -133,6 +153,16 @@ impl Trellis {
         }
         size.check(&self.space.literal().bounds)?;
         Ok(Genotype { genes })
+    }
+
+    /// The part of a network that a branch is, on an input of the maps it stands behind; `None` for a stage left out.
+    pub fn graph_of(&self, state: &State, branch: &Branch) -> Option<TypedGraph> {
+        let Maps { side: (height, width), channels } = state.maps;
+        let mut builder = GraphBuilder::new(Shape::map(channels, height, width)).ok()?;
+        for &piece in &branch.pieces {
+            self.pieces[piece as usize].push(&mut builder, self.space.literal().classes).ok()?;
+        }
+        builder.build().ok()
     }
 
     fn intern(&mut self, piece: Piece, ids: &mut HashMap<Piece, u32>) -> u32 {

@@ -14,6 +14,7 @@ use super::{
     buffers,
     flat::{Axis, Flat},
     kernel::{Correlate, GradTask, LANES, MAX_DESTS, MAX_OUTS, MAX_SOURCES, Sweep, Task, blocks},
+    winograd::Winograd,
 };
 
 /// Values per plane a chunk aims at: enough to pay for the horizontal sums of the weight gradient.
@@ -42,6 +43,8 @@ pub struct Conv {
     forward: Vec<Task>,
     input_grad: Vec<Task>,
     weight_grad: Vec<GradTask>,
+    /// The faster way to the output and the input's gradient, where there is one.
+    winograd: Option<Winograd>,
 }
 
 /// Gradients of a convolution.
@@ -62,6 +65,17 @@ struct Group {
 impl Conv {
     /// Plans `conv` from maps of shape `input` to maps of shape `output`, as the typed graph inferred them.
     pub fn new(conv: &Conv2d, input: Shape, output: Shape) -> Self {
+        let pixels = input.len() / input.channels();
+        let direct = conv.kernel.is_point() && conv.stride == 1 && pixels >= MIN_DIRECT && pixels.is_multiple_of(LANES);
+        Self { winograd: Winograd::new(conv, input, output), ..Self::planned(conv, input, output, direct) }
+    }
+
+    /// A point convolution whose maps are planes as they stand: whole vectors, of any number.
+    pub(super) fn in_place(conv: &Conv2d, input: Shape, output: Shape) -> Self {
+        Self::planned(conv, input, output, true)
+    }
+
+    fn planned(conv: &Conv2d, input: Shape, output: Shape, direct: bool) -> Self {
         let (channels, outputs) = (input.channels(), output.channels());
         let per_group = channels / conv.groups;
         let taps: Vec<Vec<Tap>> = (0..per_group).map(|j| conv.taps(j)).collect();
@@ -70,8 +84,8 @@ impl Conv {
         let rows = Axis::new(h, ho, conv.stride, all.clone().map(|t| t.0));
         let cols = Axis::new(w, wo, conv.stride, all.clone().map(|t| t.1));
         let flat = Flat::new(rows, cols, all.clone().copied());
-        let direct = conv.kernel.is_point() && conv.stride == 1 && h * w >= MIN_DIRECT && (h * w) % LANES == 0;
-        let images = if direct { 1 } else { CHUNK_VALUES.div_ceil(flat.len()).min(MAX_CHUNK) };
+        // A power of two, so that the chunks of usual batches are equal and keep two threads equally busy.
+        let images = if direct { 1 } else { 1 << CHUNK_VALUES.div_ceil(flat.len()).min(MAX_CHUNK).ilog2() };
         let plane = (images * flat.len()).next_multiple_of(LANES);
         let margin = all.map(|&t| flat.tap(t).1).max().unwrap_or(0).next_multiple_of(LANES);
         let weights = outputs * per_group * conv.kernel.tap_count();
@@ -87,6 +101,7 @@ impl Conv {
             forward: Vec::new(),
             input_grad: Vec::new(),
             weight_grad: Vec::new(),
+            winograd: None,
         };
         for group in groups(conv, channels) {
             planned.plan_group(&group, &taps, conv.kernel.tap_count());
@@ -156,6 +171,14 @@ impl Conv {
         }
     }
 
+    pub(super) fn forward_tasks(&self) -> &[Task] {
+        &self.forward
+    }
+
+    pub(super) fn input_grad_tasks(&self) -> &[Task] {
+        &self.input_grad
+    }
+
     /// Number of weights.
     pub fn weight_count(&self) -> usize {
         self.weights
@@ -171,6 +194,9 @@ impl Conv {
 
     /// The convolution of the images in `x`, all stored one after the other.
     pub fn forward(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
+        if let Some(winograd) = &self.winograd {
+            return winograd.forward(x, weight);
+        }
         let batch = x.len() / self.input_len();
         let packed = pack(&self.forward, weight);
         let mut y = buffers::take(batch * self.output_len());
@@ -199,8 +225,10 @@ impl Conv {
     pub fn backward(&self, x: &[f32], weight: &[f32], grad: &[f32], need_input: bool) -> ConvGrads {
         let (xs, gs) = (self.images * self.input_len(), self.images * self.output_len());
         let partials: Vec<Vec<f32>>;
-        let mut input = need_input.then(|| buffers::take(x.len()));
-        if let Some(dx) = &mut input {
+        let tiled = self.winograd.as_ref().filter(|_| need_input);
+        let mut input =
+            need_input.then(|| tiled.map_or_else(|| buffers::take(x.len()), |w| w.input_grad(grad, weight)));
+        if let Some(dx) = input.as_mut().filter(|_| tiled.is_none()) {
             let packed = pack(&self.input_grad, weight);
             let chunks = x.par_chunks(xs).zip(grad.par_chunks(gs)).zip(dx.par_chunks_mut(xs));
             partials = chunks.map(|((x, g), dx)| self.chunk_grads(x, g, Some((dx, &packed)))).collect();

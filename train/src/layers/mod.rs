@@ -13,6 +13,7 @@ mod loss;
 mod norm;
 mod ops;
 mod pool;
+mod winograd;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,16 @@
 //! The convolution against its definition, and gradients against the definition's transposes.
 
 use proptest::prelude::*;
+use pulp::{Arch, Scalar, Simd, WithSimd};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use striae_spaces::{Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Op, Padding, Shape};
 
-use super::Conv;
+use super::{
+    Conv,
+    kernel::{Correlate, GradTask, LANES, Sweep, Task},
+    winograd::{FromTiles, PARTS, Tiles, ToTiles},
+};
 use crate::SeedTree;
 
 fn random(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
@@ -78,10 +83,59 @@ fn stock_layers() {
     check(&Conv2d { groups: 16, ..conv(16, 5) }, Shape::map(16, 14, 14), 6);
     check(&Conv2d { padding: Padding::Valid, ..conv(10, 4) }, Shape::map(6, 4, 4), 33);
     check(&conv(4, 5), Shape::map(2, 1, 1), 2);
+    // In tiles, in chunks that are full and not.
+    check(&conv(24, 3), Shape::map(16, 8, 8), 17);
+    check(&Conv2d { groups: 2, grouping: Grouping::Interleaved, ..conv(40, 3) }, Shape::map(32, 6, 16), 3);
+    check(&Conv2d { groups: 2, ..conv(32, 3) }, Shape::map(48, 32, 32), 1);
+    check(&conv(17, 3), Shape::map(19, 10, 22), 4);
     // Used in place, without padding.
     check(&conv(24, 1), Shape::map(16, 16, 16), 5);
     check(&Conv2d { groups: 4, grouping: Grouping::Interleaved, ..conv(8, 1) }, Shape::map(8, 32, 16), 3);
     check(&Conv2d { stride: 3, ..conv(2, 1) }, Shape::map(2, 1, 2), 2);
+}
+
+/// Runs the vector loops without vectors and with those of this machine; the results are equal within rounding.
+fn check_portable(len: usize, run: impl Fn(&mut [f32], bool)) {
+    let [mut portable, mut here] = [vec![0.0; len], vec![0.0; len]];
+    run(&mut portable, true);
+    run(&mut here, false);
+    let expected: Vec<f64> = portable.into_iter().map(f64::from).collect();
+    close("portable", &here, &expected);
+}
+
+fn dispatch<O: WithSimd>(op: O, portable: bool) -> O::Output {
+    if portable { Scalar::new().vectorize(op) } else { Arch::new().dispatch(op) }
+}
+
+#[test]
+fn portable_loops_agree_with_vectors() {
+    let (plane, mut rng) = (48, SeedTree::new(2).rng());
+    let src = random(&mut rng, 8 * plane);
+    let packed = random(&mut rng, 8 * 3);
+    let task = Task { dests: (0..8).collect(), sources: vec![0, plane + 1, 3 * plane], weights: vec![0; 24] };
+    check_portable(8 * plane, |dst, portable| {
+        let tasks = std::slice::from_ref(&task);
+        dispatch(Sweep { tasks, packed: &packed, src: &src, dst, plane, len: plane }, portable);
+    });
+    let task = GradTask { outs: vec![0, plane], sources: vec![5, plane + 2, 7], weights: vec![0, 3] };
+    check_portable(6, |dw, portable| {
+        let tasks = std::slice::from_ref(&task);
+        dispatch(Correlate { tasks, grad: &src, src: &src, dw, len: plane }, portable);
+    });
+    let (tiles, channels) = (Tiles { rows: 4, cols: 5 }, 3);
+    let plane = 2 * tiles.count() + 2 * LANES;
+    let parts = random(&mut rng, PARTS * channels * plane);
+    let maps = random(&mut rng, 2 * channels * tiles.pixels());
+    check_portable(maps.len(), |maps, portable| {
+        let phases = &mut vec![0.0; 4 * tiles.phase()];
+        dispatch(FromTiles { tiles, plane, channels, parts: &parts, maps, phases }, portable);
+    });
+    check_portable(parts.len(), |parts, portable| {
+        let phases = &mut vec![0.0; 4 * tiles.phase()];
+        dispatch(ToTiles { tiles, plane, channels, maps: &maps, parts, phases }, portable);
+        // Vectors of other widths write other numbers beyond the last tile.
+        parts.chunks_exact_mut(plane).for_each(|plane| plane[2 * tiles.count()..].fill(0.0));
+    });
 }
 
 fn any_conv() -> impl Strategy<Value = (Conv2d, Shape, usize)> {

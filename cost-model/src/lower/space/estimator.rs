@@ -1,21 +1,14 @@
 //! Estimates of networks of one space.
 
-use striae_spaces::{
-    Shape,
-    space::{Genotype, Trellis},
-};
+use striae_spaces::space::{Genotype, Trellis};
 
-use crate::{
-    Calibration, CkksParams, CostError, LowerOptions, Lowerer, MAX_SPECIAL, OpCounts, PlanOptions, Seconds,
-    calibration::WordBytes,
-    planner::{Attempt, VariantDepth},
-};
+use crate::{Calibration, CkksParams, CostError, InputPacking, Lowerer, OpCounts, Plan, PlanOptions, Seconds};
 
 use super::{
     SpaceCost,
-    frame::Frame,
     pieces::{Depths, Pieces},
-    prices::{Lanes, Prices, lanes_of},
+    prices::{Lanes, lane_of},
+    rounds::{Rounds, Series},
 };
 
 /// Why a genotype must be built: the space hands out no others.
@@ -24,34 +17,20 @@ pub(super) const WELL_TYPED: &str = "the genotypes of a space are well-typed";
 /// Estimates networks of one space as the planner would; see the module's documentation. Threads take a clone each.
 #[derive(Clone)]
 pub struct SpaceEstimator<'a> {
-    trellis: &'a Trellis,
+    pub(super) trellis: &'a Trellis,
     options: PlanOptions,
     lowerer: Lowerer<'a>,
-    pieces: Pieces,
-    frames: Vec<Frame>,
-    prices: Vec<Prices>,
-    /// What the planner compares for networks of some depths.
-    rounds: Vec<(Depths, Vec<Entrant>)>,
+    pub(super) pieces: Pieces,
+    pub(super) rounds: Rounds,
     /// The pieces of the network at hand.
     path: Vec<u32>,
 }
 
-/// An attempt of the planner.
-#[derive(Clone)]
-struct Entrant {
-    frame: usize,
-    prices: usize,
-    levels: usize,
-    /// Which numbers of special primes its chains have.
-    lanes: u8,
-    chains: std::sync::Arc<[CkksParams]>,
-}
-
-/// The cheapest entrant of a round, the number of special primes less one, and the seconds.
+/// The cheapest of what the planner compares: a series, the packing of the image, the lane of its chain, the seconds.
 #[derive(Clone, Copy)]
 struct Winner {
-    round: usize,
-    entrant: usize,
+    series: usize,
+    input: InputPacking,
     lane: usize,
     seconds: f64,
 }
@@ -60,13 +39,13 @@ impl<'a> SpaceEstimator<'a> {
     /// Estimates networks of the space that `trellis` unrolls, with what the planner may choose from.
     pub fn new(trellis: &'a Trellis, calibration: &'a Calibration, options: PlanOptions) -> Self {
         let pieces = Pieces::new(trellis.pieces().len());
-        let (frames, prices, rounds, path) = Default::default();
-        Self { trellis, options, lowerer: Lowerer::new(calibration), pieces, frames, prices, rounds, path }
+        let (rounds, path) = Default::default();
+        Self { trellis, options, lowerer: Lowerer::new(calibration), pieces, rounds, path }
     }
 
-    /// The planner, for whole plans.
-    pub fn lowerer(&mut self) -> &mut Lowerer<'a> {
-        &mut self.lowerer
+    /// The space, unrolled.
+    pub fn trellis(&self) -> &'a Trellis {
+        self.trellis
     }
 
     /// What [`Lowerer::plan`] would choose for the network of `genotype`.
@@ -91,38 +70,43 @@ impl<'a> SpaceEstimator<'a> {
     ///
     /// Those of [`Lowerer::plan`].
     pub fn counts(&mut self, genotype: &Genotype) -> Result<OpCounts, CostError> {
-        let Some(Winner { round, entrant, lane, .. }) = self.winner(genotype) else {
+        let Some(Winner { series, input, lane, .. }) = self.winner(genotype) else {
             return self.plan(genotype).map(|plan| plan.program.counts());
         };
-        let entrant = &self.rounds[round].1[entrant];
+        let series = self.rounds.series(series);
         let mut counts = OpCounts::default();
-        self.walk(entrant, &self.path, |step, level| {
-            let chosen = self.prices[entrant.prices].get(step, level, entrant.lanes)?.chosen[lane];
+        self.walk(series, input, &self.path, |step, level| {
+            let chosen = self.rounds.prices[series.prices].get(step, level, series.lanes)?.chosen[lane];
             counts += self.pieces.part(step).counts(chosen.into());
             Some(())
         });
         Ok(counts)
     }
 
-    fn plan(&mut self, genotype: &Genotype) -> Result<crate::Plan, CostError> {
+    /// The plan of the network of `genotype`, by the planner itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lowerer::plan`].
+    pub fn plan(&mut self, genotype: &Genotype) -> Result<Plan, CostError> {
         #[expect(clippy::expect_used, reason = "the space checked the genotype")]
         let graph = self.trellis.space().build(genotype).expect(WELL_TYPED);
         self.lowerer.plan(&graph, &self.options)
     }
 
-    fn cost(&self, Winner { round, entrant, lane, seconds }: Winner) -> SpaceCost {
-        let Entrant { frame, prices, levels, chains, .. } = &self.rounds[round].1[entrant];
-        let (lowering, prices) = (&self.frames[*frame].lowering, &self.prices[*prices]);
-        let params = chains.iter().find(|params| params.log_p().len() == lane + 1);
+    fn cost(&self, Winner { series, input, lane, seconds }: Winner) -> SpaceCost {
+        let Series { prices, levels, fuse, chains, .. } = self.rounds.series(series);
+        let prices = &self.rounds.prices[*prices];
+        let chain = chains.iter().find(|params| lane_of(params) == lane);
         SpaceCost {
             latency: Seconds(seconds),
             levels: *levels,
             ring: prices.ring,
             log_n: prices.log_n,
-            special: lane + 1,
-            log_scale: params.map_or(0, CkksParams::log_scale),
-            fuse: lowering.fuse,
-            input: lowering.input,
+            special: chain.map_or(0, |params| params.log_p().len()),
+            log_scale: chain.map_or(0, CkksParams::log_scale),
+            fuse: *fuse,
+            input,
         }
     }
 
@@ -139,115 +123,97 @@ impl<'a> SpaceEstimator<'a> {
     fn cheapest(&mut self, genotype: &Genotype, path: &[u32]) -> Option<Winner> {
         let depths = match self.pieces.depths(path) {
             Some(depths) => depths,
-            None => self.pieces.learn_depths(self.trellis.space(), genotype, path, &self.options).ok()?,
+            None => self.learn_depths(genotype, path).ok()?,
         };
         let round = self.round(depths);
         let mut best: Option<Winner> = None;
-        for entrant in 0..self.rounds[round].1.len() {
-            let lanes = if let Some(lanes) = self.seconds(&self.rounds[round].1[entrant], path) {
-                lanes
-            } else {
-                self.learn(genotype, path, round, entrant).ok()?;
-                self.seconds(&self.rounds[round].1[entrant], path)?
-            };
-            let known = self.rounds[round].1[entrant].lanes;
-            for (lane, &seconds) in lanes.iter().enumerate().filter(|(lane, _)| known >> lane & 1 == 1) {
-                if best.is_none_or(|b| seconds < b.seconds) {
-                    best = Some(Winner { round, entrant, lane, seconds });
+        for i in 0..self.rounds.of(round).len() {
+            let series = self.rounds.of(round)[i];
+            for k in 0..self.rounds.series(series).inputs.len() {
+                let input = self.rounds.series(series).inputs[k];
+                let lanes = if let Some(lanes) = self.seconds(series, input, path) {
+                    lanes
+                } else {
+                    self.learn(genotype, path, series, input).ok()?;
+                    self.seconds(series, input, path)?
+                };
+                for (lane, seconds) in lanes.into_iter().enumerate() {
+                    if seconds < best.map_or(f64::INFINITY, |b| b.seconds) {
+                        best = Some(Winner { series, input, lane, seconds });
+                    }
                 }
             }
         }
         best
     }
 
+    /// The round of networks of these depths.
+    pub(super) fn round(&mut self, depths: Depths) -> usize {
+        match self.rounds.known(depths) {
+            Some(round) => round,
+            None => self.rounds.round(depths, self.trellis, &mut self.lowerer, &self.options),
+        }
+    }
+
+    /// Finds the levels of the pieces of the network of `genotype`.
+    pub(super) fn learn_depths(&mut self, genotype: &Genotype, path: &[u32]) -> Result<Depths, CostError> {
+        self.pieces.learn_depths(self.trellis.space(), genotype, path, &self.options)
+    }
+
     /// Seconds of a path for each number of special primes; `None` where something of it was not met yet. The sum is made
     /// as that of an estimate, from the first step to the last.
-    fn seconds(&self, entrant: &Entrant, path: &[u32]) -> Option<Lanes> {
-        let prices = &self.prices[entrant.prices];
-        let mut sum = [0.0; MAX_SPECIAL];
-        self.walk(entrant, path, |step, level| {
-            let price = prices.get(step, level, entrant.lanes)?;
-            sum.iter_mut().zip(&price.seconds).for_each(|(sum, seconds)| *sum += seconds);
-            Some(())
-        })?;
-        Some(sum)
+    fn seconds(&self, series: usize, input: InputPacking, path: &[u32]) -> Option<Lanes> {
+        let series = self.rounds.series(series);
+        let image = self.rounds.frames[series.frame].image(input)?;
+        self.follow(series, (image, series.levels), path, series.start).map(|(_, lanes)| lanes)
     }
 
     /// Hands out the steps of a path, each with the level of its result.
-    fn walk(&self, entrant: &Entrant, path: &[u32], mut step: impl FnMut(u32, usize) -> Option<()>) -> Option<()> {
-        let frame = &self.frames[entrant.frame];
-        let (mut node, mut level) = (Frame::IMAGE, entrant.levels);
+    fn walk(
+        &self,
+        series: &Series,
+        input: InputPacking,
+        path: &[u32],
+        mut step: impl FnMut(u32, usize) -> Option<()>,
+    ) -> Option<()> {
+        let frame = &self.rounds.frames[series.frame];
+        let (mut node, mut level) = (frame.image(input)?, series.levels);
         for &piece in path {
             let met = frame.met(node, piece)?;
             for at in frame.steps(met) {
                 step(at.step, level - at.depth as usize)?;
             }
-            level -= self.pieces.levels(piece, frame.lowering.fuse);
+            level -= self.pieces.levels(piece, series.fuse);
             node = met.next;
         }
         Some(())
     }
 
-    /// Lowers the network of `genotype` as an entrant does, and keeps what its pieces become and take.
-    fn learn(&mut self, genotype: &Genotype, path: &[u32], round: usize, entrant: usize) -> Result<(), CostError> {
-        let Entrant { frame, prices, chains, .. } = self.rounds[round].1[entrant].clone();
-        if self.walk(&self.rounds[round].1[entrant], path, |_, _| Some(())).is_none() {
-            let frame = &mut self.frames[frame];
-            self.pieces.learn_steps(&mut self.lowerer, self.trellis.space(), genotype, path, frame)?;
+    /// Lowers the network of `genotype` as a series does, and keeps what its pieces become and take.
+    pub(super) fn learn(
+        &mut self,
+        genotype: &Genotype,
+        path: &[u32],
+        series: usize,
+        input: InputPacking,
+    ) -> Result<(), CostError> {
+        let Series { frame, prices, ref chains, .. } = *self.rounds.series(series);
+        let chains = chains.clone();
+        if self.walk(self.rounds.series(series), input, path, |_, _| Some(())).is_none() {
+            let (space, frame) = (self.trellis.space(), &mut self.rounds.frames[frame]);
+            self.pieces.learn_steps(&mut self.lowerer, space, (genotype, path), frame, input)?;
         }
         let mut steps = Vec::new();
-        self.walk(&self.rounds[round].1[entrant], path, |step, level| {
+        self.walk(self.rounds.series(series), input, path, |step, level| {
             steps.push((step, level));
             Some(())
         });
         for (step, level) in steps {
             for params in &*chains {
                 let price = self.lowerer.price(self.pieces.part(step), params, level);
-                self.prices[prices].note(step, level, params, price);
+                self.rounds.prices[prices].note(step, level, params, price);
             }
         }
         Ok(())
-    }
-
-    /// What the planner compares for networks of these depths: the attempts at the first ring degree that has any.
-    fn round(&mut self, depths: Depths) -> usize {
-        if let Some(known) = self.rounds.iter().position(|(d, _)| *d == depths) {
-            return known;
-        }
-        let [channels, height, width] = self.trellis.space().literal().input;
-        let variants: Vec<VariantDepth> = depths.variants(self.options.fuse).collect();
-        let attempts = self
-            .options
-            .ring_degrees()
-            .map(|log_n| self.lowerer.attempts(Shape::map(channels, height, width), &variants, log_n, &self.options));
-        let attempts = attempts.into_iter().find(|attempts| !attempts.is_empty()).unwrap_or_default();
-        let fits = |a: &Attempt| a.chains.iter().all(|params| params.log_p().len() <= MAX_SPECIAL);
-        // The planner itself answers for given parameters with more special primes than it would choose.
-        let attempts = if attempts.iter().all(fits) { attempts } else { Vec::new() };
-        let entrants = attempts.into_iter().map(|attempt| self.entrant(attempt, &variants)).collect();
-        self.rounds.push((depths, entrants));
-        self.rounds.len() - 1
-    }
-
-    fn entrant(&mut self, Attempt { lowering, chains }: Attempt, variants: &[VariantDepth]) -> Entrant {
-        let levels = variants.iter().find(|v| v.fuse == lowering.fuse).map_or(0, |v| v.levels);
-        let params = &chains[0];
-        let (ring, log_n, lanes) = (params.ring(), params.log_n(), lanes_of(&chains));
-        let frame = self.frame(params.slots(), lowering);
-        let bytes: Vec<WordBytes> = chains.iter().map(WordBytes::of).collect();
-        let same = |p: &Prices| (p.ring, p.log_n, &p.bytes) == (ring, log_n, &bytes);
-        let prices = self.prices.iter().position(same).unwrap_or_else(|| {
-            self.prices.push(Prices::new(ring, log_n, bytes.clone()));
-            self.prices.len() - 1
-        });
-        Entrant { frame, prices, levels, lanes, chains }
-    }
-
-    fn frame(&mut self, slots: usize, lowering: LowerOptions) -> usize {
-        let same = |frame: &Frame| frame.slots == slots && frame.lowering == lowering;
-        self.frames.iter().position(same).unwrap_or_else(|| {
-            self.frames.push(Frame::new(slots, lowering, self.trellis.pieces().len()));
-            self.frames.len() - 1
-        })
     }
 }

@@ -1,6 +1,6 @@
 //! What pieces become in ciphertexts of some number of slots under some choices of the lowering.
 
-use crate::LowerOptions;
+use crate::{InputPacking, LowerOptions};
 
 use super::super::{hash::HashMap, layers::LayoutId};
 
@@ -27,14 +27,17 @@ impl Met {
     const NEVER: Self = Self { next: u32::MAX, start: 0, end: 0 };
 }
 
-/// The pieces met under one way of lowering: a graph whose nodes are layouts and whose edges are pieces.
+/// The pieces met under one way of lowering, whatever the packing of the image: a graph whose nodes are layouts and whose
+/// edges are pieces.
 #[derive(Clone)]
 pub(super) struct Frame {
     pub(super) slots: usize,
+    /// The choices, but for the packing of the image.
     pub(super) lowering: LowerOptions,
     /// Number of different pieces.
     pieces: usize,
     nodes: HashMap<LayoutId, u32>,
+    images: HashMap<InputPacking, u32>,
     /// For each node and piece.
     edges: Vec<Met>,
     steps: Vec<PieceStep>,
@@ -43,11 +46,21 @@ pub(super) struct Frame {
 impl Frame {
     /// Nothing met yet.
     pub(super) fn new(slots: usize, lowering: LowerOptions, pieces: usize) -> Self {
-        Self { slots, lowering, pieces, nodes: HashMap::default(), edges: Vec::new(), steps: Vec::new() }
+        let (nodes, images, edges, steps) = Default::default();
+        Self { slots, lowering, pieces, nodes, images, edges, steps }
     }
 
-    /// The node of the encrypted image: the first that is asked for.
-    pub(super) const IMAGE: u32 = 0;
+    /// The node of the encrypted image, if a network that packs it so has been met.
+    pub(super) fn image(&self, input: InputPacking) -> Option<u32> {
+        self.images.get(&input).copied()
+    }
+
+    /// Notes the layout of the encrypted image and returns its node.
+    pub(super) fn note_image(&mut self, input: InputPacking, layout: LayoutId) -> u32 {
+        let node = self.node(layout);
+        self.images.insert(input, node);
+        node
+    }
 
     /// The node of a layout.
     pub(super) fn node(&mut self, layout: LayoutId) -> u32 {

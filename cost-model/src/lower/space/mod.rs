@@ -6,14 +6,19 @@
 //! the level alone. Every other network is a walk over tables, which adds the same seconds in the same order as its
 //! [`Estimate`](crate::Estimate) would: the result is that of [`Lowerer::plan`], bit for bit.
 
+mod agenda;
 mod estimator;
 mod frame;
 mod pieces;
 mod prices;
+mod rounds;
+mod sweep;
 
 use crate::{InputPacking, Plan, RingType, Seconds};
 
+pub use agenda::Agenda;
 pub use estimator::SpaceEstimator;
+pub use sweep::{Sweep, Visited};
 
 /// What the planner chooses for a network, and the latency of it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use striae_spaces::{
     space::{Genotype, StriaSpace},
 };
 
-use crate::{CostError, Lowerer, PlanOptions, StepWork, planner::VariantDepth};
+use crate::{CostError, InputPacking, LowerOptions, Lowerer, PlanOptions, StepWork, planner::VariantDepth};
 
 use super::{
     super::{
@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Levels of a network, fused and factored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Depths {
     fused: u32,
     factored: u32,
@@ -26,6 +26,20 @@ pub(super) struct Depths {
 }
 
 impl Depths {
+    /// Of no piece at all.
+    pub(super) const NONE: Self = Self { fused: 0, factored: 0, same: true };
+
+    /// Of a network and what follows it.
+    #[must_use]
+    pub(super) fn then(self, next: Self) -> Self {
+        Self { fused: self.fused + next.fused, factored: self.factored + next.factored, same: self.same && next.same }
+    }
+
+    /// Levels of one variant.
+    pub(super) fn levels(self, fuse: bool) -> usize {
+        if fuse { self.fused as usize } else { self.factored as usize }
+    }
+
     /// The variants that the planner compares where it may fuse or has to, as `fuse` says.
     pub(super) fn variants(self, fuse: Option<bool>) -> impl Iterator<Item = VariantDepth> {
         let fused = VariantDepth { fuse: true, levels: self.fused as usize };
@@ -63,19 +77,12 @@ impl Pieces {
 
     /// Levels of a piece that was met.
     pub(super) fn levels(&self, piece: u32, fuse: bool) -> usize {
-        self.depths[piece as usize].map_or(0, |d| if fuse { d.fused } else { d.factored }) as usize
+        self.depths[piece as usize].map_or(0, |d| d.levels(fuse))
     }
 
     /// Levels of the network of these pieces; `None` if one was not met.
     pub(super) fn depths(&self, path: &[u32]) -> Option<Depths> {
-        path.iter().try_fold(Depths { fused: 0, factored: 0, same: true }, |sum, &piece| {
-            let depths = self.depths[piece as usize]?;
-            Some(Depths {
-                fused: sum.fused + depths.fused,
-                factored: sum.factored + depths.factored,
-                same: sum.same && depths.same,
-            })
-        })
+        path.iter().try_fold(Depths::NONE, |sum, &piece| Some(sum.then(self.depths[piece as usize]?)))
     }
 
     /// Finds the levels of the pieces of a network, and of the whole.
@@ -110,17 +117,18 @@ impl Pieces {
         &mut self,
         lowerer: &mut Lowerer<'_>,
         space: &StriaSpace,
-        genotype: &Genotype,
-        path: &[u32],
+        (genotype, path): (&Genotype, &[u32]),
         frame: &mut Frame,
+        input: InputPacking,
     ) -> Result<(), CostError> {
         #[expect(clippy::expect_used, reason = "the space checked the genotype")]
         let (graph, pieces) = space.build_pieces(genotype).expect(WELL_TYPED);
         let staged = Staged::new(&graph, frame.lowering.staging())?;
-        let draft = lowerer.draft(&graph, &staged, frame.slots, &frame.lowering)?;
+        let lowering = LowerOptions { input, ..frame.lowering.clone() };
+        let draft = lowerer.draft(&graph, &staged, frame.slots, &lowering)?;
         let mut steps = draft.steps().peekable();
         let (mut layout, mut depth) = (draft.input(), 0);
-        let mut node = frame.node(layout);
+        let mut node = frame.note_image(input, layout);
         for (&piece, (_, last)) in path.iter().zip(&pieces) {
             let start = depth;
             let mut of_piece = Vec::new();

@@ -5,27 +5,24 @@ use crate::{CkksParams, MAX_SPECIAL, RingType, calibration::WordBytes};
 /// Seconds by number of special primes, one to [`MAX_SPECIAL`].
 pub(super) type Lanes = [f64; MAX_SPECIAL];
 
+/// The lane of a chain. Chains that the planner compares with each other have different ones; a given chain may have more
+/// special primes than it would choose, and is alone.
+pub(super) fn lane_of(params: &CkksParams) -> usize {
+    params.log_p().len().min(MAX_SPECIAL) - 1
+}
+
 /// Seconds of one step whose result is at one level.
 #[derive(Clone, Copy)]
 pub(super) struct Price {
     pub(super) seconds: Lanes,
     /// Which candidate of a linear step each is of.
     pub(super) chosen: [u8; MAX_SPECIAL],
-    /// One bit for each number of special primes that is known.
+    /// One bit for each lane that is known.
     known: u8,
 }
 
 /// Nothing is known: no sum with it is finite.
 const UNKNOWN: Price = Price { seconds: [f64::INFINITY; MAX_SPECIAL], chosen: [0; MAX_SPECIAL], known: 0 };
-
-/// A set of numbers of special primes.
-pub(super) fn lanes_of(chains: &[CkksParams]) -> u8 {
-    chains.iter().fold(0, |set, params| set | bit(params))
-}
-
-fn bit(params: &CkksParams) -> u8 {
-    1 << (params.log_p().len() - 1)
-}
 
 /// The prices of all steps in one ring.
 #[derive(Clone)]
@@ -44,7 +41,7 @@ impl Prices {
         Self { ring, log_n, bytes, rows: Vec::new() }
     }
 
-    /// The price of a step, if it is known for all of `lanes`.
+    /// The price of a step, if it is known in all of `lanes`, a set of bits.
     pub(super) fn get(&self, step: u32, level: usize, lanes: u8) -> Option<&Price> {
         let price = self.rows.get(step as usize)?.get(level)?;
         (price.known & lanes == lanes).then_some(price)
@@ -60,9 +57,9 @@ impl Prices {
         if row.len() <= level {
             row.resize(level + 1, UNKNOWN);
         }
-        let (price, lane) = (&mut row[level], params.log_p().len() - 1);
+        let (price, lane) = (&mut row[level], lane_of(params));
         price.seconds[lane] = seconds;
         price.chosen[lane] = chosen as u8;
-        price.known |= bit(params);
+        price.known |= 1 << lane;
     }
 }

@@ -1,6 +1,7 @@
 //! What `striae cost --batch` says of a batch.
 
 use striae_cost_model::{BatchEstimate, MemoryEstimate};
+use striae_reports::format::bytes;
 
 use super::super::failure::Failure;
 use super::super::output::Output;
@@ -9,7 +10,9 @@ use super::super::output::Output;
 pub(super) fn print(batch: &BatchEstimate, output: Output) -> Result<(), Failure> {
     let BatchEstimate { images, per_image, resident, stages } = batch;
     let peak = |what: &str, memory: &MemoryEstimate| {
-        format!("{} {what} (keys {}, ciphertexts {})", memory.total(), memory.keys, memory.ciphertexts)
+        let [total, weights, keys, ciphertexts] =
+            [memory.total(), memory.weights, memory.keys, memory.ciphertexts].map(|b| bytes(b.0));
+        format!("{total} {what} (weights {weights}, keys {keys}, ciphertexts {ciphertexts})")
     };
     output.line(format_args!(
         "batch       {images} images per batch, {per_image} per image, peak {}",
