@@ -170,7 +170,9 @@ fn the_shipped_calibrations_are_sound() {
         for log_n in 11..=16 {
             for (primitive, ring_type) in Primitive::ALL.into_iter().flat_map(|p| RingType::ALL.map(|r| (p, r))) {
                 let seconds = generic.seconds(primitive, Ring { ring_type, log_n, level: 3, special: 2 });
-                assert!(seconds.is_finite() && seconds > 0.0, "{primitive:?} 2^{log_n} {ring_type:?}: {seconds}");
+                // An addition may be lost in the noise of what it is part of.
+                let least = if primitive.name().ends_with("add") { 0.0 } else { 1e-9 };
+                assert!(seconds.is_finite() && seconds >= least, "{primitive:?} 2^{log_n} {ring_type:?}: {seconds}");
             }
         }
     }

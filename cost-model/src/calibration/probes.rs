@@ -64,8 +64,9 @@ impl Probe {
     ];
 
     /// A selection that still does everything, for a quick calibration.
-    pub const FEW: [Self; 11] = [
+    pub const FEW: [Self; 12] = [
         Self::linear(1, 8, 0, 1),
+        Self::linear(2, 2, 0, 24),
         Self::linear(4, 4, 0, 4),
         Self::linear(1, 1, 4, 2),
         Self::linear(8, 0, 0, 8),
