@@ -3,9 +3,10 @@
 //! With the matrices of Lavin and Gray (CVPR 2016), every 2 x 2 tile of the output is `A' [(G w G') * (B' d B)] A`, where
 //! `d` is the 4 x 4 window of the input and `*` is per element. Collected over tiles, each of the 16 elements is a point
 //! convolution for the loops of `kernel`. The input gradient is the same convolution of the output's gradient with turned
-//! kernels; the weight gradient stays direct, because 16 sums over a quarter of the pixels cost as much as 9 over all.
+//! kernels. The weight gradient stays direct: in tiles its sums are a quarter as long, too short to pay for adding up the
+//! lanes of each, which the loops of `kernel` do once per weight and chunk.
 //!
-//! Sums differ from the direct ones by rounding only: the transforms add and halve, nothing grows beyond a factor of four.
+//! Sums differ from the direct ones by rounding only; the tests compare both with the definition in f64.
 #![expect(clippy::inline_always, reason = "the loops must be compiled with the instructions that dispatch enables")]
 
 use std::cell::RefCell;
