@@ -41,12 +41,29 @@ pub struct StepEstimate {
 
 /// Estimates `program` under `params` from calibrated times, on the threads these are for.
 pub fn estimate(program: &HeProgram, params: &CkksParams, calibration: &Calibration) -> Estimate {
+    estimate_with(program, params, calibration, &[])
+}
+
+/// The same where the times of each level are known for keys and weights that come from memory; none if they are not.
+pub(crate) fn estimate_with(
+    program: &HeProgram,
+    params: &CkksParams,
+    calibration: &Calibration,
+    known: &[OpTimes],
+) -> Estimate {
     let memory = MemoryEstimate::on_threads(program, params, calibration.threads());
     // What small networks read stays in the cache from one image to the next.
     let cold = !calibration.stays_cached(memory.weights.0 + memory.keys.0);
-    let times: Vec<OpTimes> = (0..=program.depth()).map(|level| calibration.times(params, level, cold)).collect();
+    let of_level = |level| calibration.times(params, level, cold);
+    let met: Vec<OpTimes>;
+    let times = if cold && known.len() > program.depth() {
+        known
+    } else {
+        met = (0..=program.depth()).map(of_level).collect();
+        &met
+    };
     let step = |i| {
-        let parts = step_parts(program, i, &times).to_vec();
+        let parts = step_parts(program, i, times).to_vec();
         StepEstimate { latency: parts.iter().map(|p| p.1).sum(), parts }
     };
     let steps: Vec<StepEstimate> = (0..program.steps.len()).map(step).collect();

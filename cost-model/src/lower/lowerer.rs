@@ -10,7 +10,7 @@ use crate::{
     StrategyChoice,
     calibration::{Calibration, OpTimes, WordBytes},
     chains,
-    estimate::estimate,
+    estimate::estimate_with,
     packing::Packing,
 };
 
@@ -193,7 +193,7 @@ impl<'a> Lowerer<'a> {
         self.meet(params, draft.depth());
         let times = times_of(&self.times, params);
         let program = draft.program(&mut self.layers, &times);
-        let estimate = estimate(&program, params, self.calibration);
+        let estimate = estimate_with(&program, params, self.calibration, times.levels);
         (program, estimate)
     }
 
