@@ -42,9 +42,10 @@ impl MemoryEstimate {
     pub fn on_threads(program: &HeProgram, params: &CkksParams, threads: usize) -> Self {
         let n = 1u64 << params.log_n();
         let weights = (0..program.steps.len()).map(|step| step_weights(program, step, params)).sum();
-        let keys = program.keys().levels().map(|level| params.key_bytes(level)).sum();
+        let plan = program.keys();
+        let keys = plan.levels().map(|level| params.key_bytes(level)).sum();
         let primes = (params.log_q().len() + params.log_p().len()) as u64;
-        let permutations = program.keys().rotations.len() as u64 * n / 2;
+        let permutations = plan.rotations.len() as u64 * n / 2;
         let fixed = PROCESS + 8 * n * (TABLE_WORDS * primes + ENCODING) + permutations;
         let ciphertexts = Bytes(fixed + 8 * Buffers::of(program, params, threads as u64).kept());
         Self { weights, keys: Bytes(keys), ciphertexts }
@@ -102,10 +103,9 @@ struct Buffers {
 impl Buffers {
     fn of(program: &HeProgram, params: &CkksParams, threads: u64) -> Self {
         let mut buffers = Self::default();
-        let last_use = last_uses(program);
+        let (last_use, n) = (last_uses(program), 1u64 << params.log_n());
         for i in 0..program.steps.len() {
             let alive = (0..=i).filter(|&value| value == i || last_use[value] >= i);
-            let n = 1u64 << params.log_n();
             let held: Vec<(u64, u64)> = alive
                 .map(|value| &program.values[value])
                 .map(|v| ((v.level as u64 + 1) * n, 2 * v.layout.ciphertexts() as u64))
