@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::{Bytes, CkksParams, Feature, HeProgram, LinearStep, OpCounts, StepKind, StepWork};
 
-/// What a process takes before it evaluates anything.
-const PROCESS: u64 = 14 << 20;
+/// What a process takes before it evaluates anything, but for pages of mapped files.
+const PROCESS: u64 = 5 << 20;
 /// Polynomials of coefficients that are held while diagonals are encoded.
 const ENCODING: u64 = 40;
 /// Words of tables for each word of a limb: twiddles both ways with their quotients, and their first levels by lane.
@@ -28,7 +28,7 @@ pub struct MemoryEstimate {
     pub weights: Bytes,
     /// Evaluation keys.
     pub keys: Bytes,
-    /// Ciphertexts and buffers of all steps, tables, and what a process takes anyway.
+    /// Ciphertexts and buffers of all steps, tables, and what a process takes anyway, but for pages of mapped files.
     pub ciphertexts: Bytes,
 }
 

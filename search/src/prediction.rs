@@ -69,8 +69,17 @@ pub struct StepRow {
     pub level: usize,
     /// Predicted seconds.
     pub predicted: f64,
-    /// Median of the measured seconds.
-    pub measured: f64,
+    /// Measured seconds.
+    pub measured: Spread,
+}
+
+impl Run {
+    /// Seconds per image where nothing else disturbs: whatever else runs on a machine, or beside it on the same host, only adds
+    /// to a time, and no long run escapes it. So it is the sum over the steps of what each takes at its 10th percentile, which
+    /// is also what calibrations are fitted to.
+    pub fn undisturbed(&self) -> f64 {
+        self.steps.iter().map(|step| step.measured.p10).sum()
+    }
 }
 
 /// How good predictions were.
@@ -78,8 +87,12 @@ pub struct StepRow {
 pub struct Accuracy {
     /// Networks, each counted once for each number of threads.
     pub networks: usize,
-    /// Mean absolute relative error of their latencies.
+    /// Mean absolute relative error of their latencies, where nothing disturbs.
     pub network_error: f64,
+    /// The same of the median latencies, with all that disturbs.
+    pub median_error: f64,
+    /// Mean relative excess of the median latencies over the undisturbed: how noisy the machine was.
+    pub disturbance: f64,
     /// Mean signed relative error: positive where predictions are too long.
     pub network_bias: f64,
     /// Rank correlation of predicted and measured latencies.
@@ -102,18 +115,20 @@ impl Accuracy {
         let kept =
             || rows.iter().flat_map(|row| row.runs.iter().map(move |run| (row, run))).filter(|(n, r)| keep(n, r));
         let runs: Vec<&Run> = kept().map(|(_, run)| run).collect();
-        let errors: Vec<f64> = runs.iter().map(|r| r.predicted / r.measured.median - 1.0).collect();
+        let errors: Vec<f64> = runs.iter().map(|r| r.predicted / r.undisturbed() - 1.0).collect();
         let steps: Vec<f64> =
-            runs.iter().flat_map(|r| &r.steps).map(|s| (s.predicted / s.measured - 1.0).abs()).collect();
-        let within = |r: &&&Run| (r.interval[0]..=r.interval[1]).contains(&r.measured.median);
+            runs.iter().flat_map(|r| &r.steps).map(|s| (s.predicted / s.measured.p10 - 1.0).abs()).collect();
+        let within = |r: &&&Run| (r.interval[0]..=r.interval[1]).contains(&r.undisturbed());
         let memory: Vec<f64> = (rows.iter())
             .filter(|row| row.runs.iter().any(|run| keep(row, run)))
             .filter_map(|row| Some((row.predicted_bytes as f64 / row.peak_bytes? as f64 - 1.0).abs()))
             .collect();
-        let (predicted, measured): (Vec<f64>, Vec<f64>) = runs.iter().map(|r| (r.predicted, r.measured.median)).unzip();
+        let (predicted, measured): (Vec<f64>, Vec<f64>) = runs.iter().map(|r| (r.predicted, r.undisturbed())).unzip();
         Self {
             networks: runs.len(),
             network_error: mean(errors.iter().map(|e| e.abs())),
+            median_error: mean(runs.iter().map(|r| (r.predicted / r.measured.median - 1.0).abs())),
+            disturbance: mean(runs.iter().map(|r| r.measured.median / r.undisturbed() - 1.0)),
             network_bias: mean(errors.iter().copied()),
             spearman: rank_correlation(&predicted, &measured),
             coverage: runs.iter().filter(within).count() as f64 / runs.len() as f64,

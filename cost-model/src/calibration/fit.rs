@@ -59,7 +59,7 @@ impl Fit {
             return Err(FitError { log_n, threads, samples: samples.len() });
         }
         let (seconds, kept) = trimmed(samples);
-        let errors = kept.iter().map(|s| (time(&seconds, s) / s.seconds - 1.0).abs());
+        let errors = kept.iter().map(|s| (time(&seconds, s) / s.undisturbed() - 1.0).abs());
         let error = errors.sum::<f64>() / kept.len() as f64;
         let spread = held_out(&kept);
         let names = Unit::NAMES.iter().map(|name| (*name).to_owned());
@@ -95,7 +95,7 @@ fn trimmed<'s>(samples: &[&'s Sample]) -> (Units, Vec<&'s Sample>) {
     let mut kept = samples.to_vec();
     let mut seconds = solve(&kept);
     for _ in 0..TRIMMINGS {
-        let calm = |s: &&&Sample| time(&seconds, s) >= (1.0 - DISTURBED) * s.seconds;
+        let calm = |s: &&&Sample| time(&seconds, s) >= (1.0 - DISTURBED) * s.undisturbed();
         let calm: Vec<&Sample> = samples.iter().filter(calm).copied().collect();
         if calm.len() < LEAST_SAMPLES || calm.len() == kept.len() {
             break;
@@ -107,7 +107,7 @@ fn trimmed<'s>(samples: &[&'s Sample]) -> (Units, Vec<&'s Sample>) {
 }
 
 fn solve(samples: &[&Sample]) -> Units {
-    let mut rows: Vec<Units> = samples.iter().map(|s| work(s).map(|u| u / s.seconds)).collect();
+    let mut rows: Vec<Units> = samples.iter().map(|s| work(s).map(|u| u / s.undisturbed())).collect();
     // Columns of like size keep the solver exact.
     let mut scales = [0.0f64; UNITS];
     for row in &rows {
@@ -129,7 +129,7 @@ fn held_out(samples: &[&Sample]) -> f64 {
             (others.len() >= LEAST_SAMPLES).then(|| {
                 let seconds = solve(&others);
                 let predicted: f64 = here.iter().map(|s| time(&seconds, s)).sum();
-                (predicted / here.iter().map(|s| s.seconds).sum::<f64>() - 1.0).abs()
+                (predicted / here.iter().map(|s| s.undisturbed()).sum::<f64>() - 1.0).abs()
             })
         })
         .collect();

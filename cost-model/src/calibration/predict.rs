@@ -10,8 +10,12 @@ use super::samples::Sample;
 use super::times::OpTimes;
 use super::units::{Unit, Units, units};
 
-/// Share of the last-level cache that keys and weights may take to stay there from one image to the next.
-const CACHE_SHARE: f64 = 0.5;
+/// Share of the last-level cache that keys and weights may take to stay there from one image to the next: it is shared with
+/// ciphertexts, and with whatever else runs on the processor.
+const CACHE_SHARE: f64 = 1.0 / 16.0;
+/// Largest ring whose keys and diagonals are so small that a part of them is found in caches, and how much of what a read
+/// from memory costs is paid in it. Fitted to runs of random networks that are part of no report.
+const PARTLY_CACHED: (u32, f64) = (12, 0.6);
 
 impl Calibration {
     /// The fit for a ring: its own, else that of the nearest degree, else of the other ring.
@@ -56,7 +60,12 @@ impl Calibration {
     /// The same at a place.
     pub fn times_at(&self, place: Place, cold: bool) -> OpTimes {
         let per_feature: [Units; FEATURES] = units(place, self.threads);
-        OpTimes::new(&per_feature, &self.unit_seconds(place.ring.ring_type, place.ring.log_n), cold)
+        let from_memory = match PARTLY_CACHED {
+            _ if !cold => 0.0,
+            (log_n, share) if place.ring.log_n <= log_n => share,
+            _ => 1.0,
+        };
+        OpTimes::new(&per_feature, &self.unit_seconds(place.ring.ring_type, place.ring.log_n), from_memory)
     }
 
     /// Seconds that a measured step should have taken, on the threads of the sample.

@@ -42,11 +42,12 @@ pub enum Probe {
 
 impl Probe {
     /// Those of a calibration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::linear(1, 8, 0, 1),
         Self::linear(1, 8, 0, 8),
         Self::linear(4, 4, 0, 4),
-        Self::linear(8, 4, 0, 1),
+        Self::linear(3, 7, 0, 6),
+        Self::linear(6, 7, 0, 2),
         Self::linear(1, 1, 4, 2),
         Self::linear(1, 0, 8, 1),
         Self::linear(8, 0, 0, 8),
@@ -64,9 +65,10 @@ impl Probe {
     ];
 
     /// A selection that still does everything, for a quick calibration.
-    pub const FEW: [Self; 12] = [
+    pub const FEW: [Self; 13] = [
         Self::linear(1, 8, 0, 1),
         Self::linear(2, 2, 0, 24),
+        Self::linear(3, 7, 0, 6),
         Self::linear(4, 4, 0, 4),
         Self::linear(1, 1, 4, 2),
         Self::linear(8, 0, 0, 8),

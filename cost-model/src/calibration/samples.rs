@@ -26,6 +26,14 @@ pub struct Sample {
     pub rounds: u32,
 }
 
+impl Sample {
+    /// Seconds where nothing else disturbs: whatever else runs on a machine, or beside it on the same host, only adds to a
+    /// time, so the least of several tell what the step itself takes.
+    pub const fn undisturbed(&self) -> f64 {
+        self.p10
+    }
+}
+
 /// Where a calibration comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

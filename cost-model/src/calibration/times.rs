@@ -42,13 +42,13 @@ const fn part(feature: usize) -> usize {
 }
 
 impl OpTimes {
-    /// From the units of each feature and the seconds of each unit.
-    pub(super) fn new(units: &[Units; FEATURES], seconds: &Units, cold: bool) -> Self {
-        let from_memory = [Unit::KeyBytes as usize, Unit::DiagonalBytes as usize];
-        let time = |units: &Units| {
-            let all = units.iter().zip(seconds).enumerate();
-            all.filter(|(u, _)| cold || !from_memory.contains(u)).map(|(_, (u, s))| u * s).sum()
-        };
+    /// From the units of each feature and the seconds of each unit, of which a share of the bytes comes from memory.
+    pub(super) fn new(units: &[Units; FEATURES], seconds: &Units, from_memory: f64) -> Self {
+        let mut seconds = *seconds;
+        for unit in [Unit::KeyBytes, Unit::DiagonalBytes] {
+            seconds[unit as usize] *= from_memory;
+        }
+        let time = |units: &Units| units.iter().zip(seconds).map(|(u, s)| u * s).sum();
         Self(units.each_ref().map(time))
     }
 

@@ -39,6 +39,8 @@ pub enum Unit {
     Point,
     /// Squares before relinearisation.
     Square,
+    /// Rotated operands of linear steps that are put in order, both polynomials.
+    Operand,
     /// Operands beyond those that caches hold well.
     Spill,
     /// Limbs of encoded diagonals, of encryptions and of decryptions.
@@ -65,6 +67,7 @@ impl Unit {
         "sum",
         "point",
         "square",
+        "operand",
         "spill",
         "encode",
         "encrypt",
@@ -80,7 +83,9 @@ pub type Units = [f64; UNITS];
 
 /// Units of every feature at a place, on some threads.
 pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
-    use Unit::{Call, Convert, DiagonalBytes, Dot, Forward, Inverse, Item, Key, KeyBytes, Permute, Point, Spill, Sum};
+    use Unit::{
+        Call, Convert, DiagonalBytes, Dot, Forward, Inverse, Item, Key, KeyBytes, Operand, Permute, Point, Spill, Sum,
+    };
     let (l, k) = (place.ring.level as f64 + 1.0, place.ring.special as f64);
     let w = l + k;
     let d = (l / k).ceil();
@@ -89,7 +94,11 @@ pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
     let share = |limbs: f64| (limbs / threads as f64).ceil() / limbs;
     let (sw, sl, sq) = (share(w), share(l), 1.0 / threads as f64);
     let conversions = d * w - l;
-    let per_conversion = if k > 1.0 { k + 1.0 } else { 1.0 };
+    // Of a digit of several limbs, each a multiply-add and one to scale it; of one limb, a reduction.
+    let converted = |from: f64, to: f64| to * if from > 1.0 { from + 1.0 } else { 1.0 };
+    let full = (l / k).floor();
+    let rest = l - full * k;
+    let digits = full * converted(k, w - k) + if rest > 0.0 { converted(rest, w - rest) } else { 0.0 };
     let bytes = |limbs_q: f64, extended: bool| {
         let b = place.bytes;
         let q = f64::from(b.base) + (limbs_q - 1.0) * f64::from(b.scale);
@@ -108,10 +117,12 @@ pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
     };
     put(Feature::Step, &[(Call, 1.0)]);
     put(Feature::Input, &[(Item, 1.0), (Point, 2.0 * l * sl)]);
-    let hoist =
-        [(Item, 1.0), (Inverse, l * sl), (Forward, conversions * sw), (Convert, conversions * per_conversion * sw)];
+    let hoist = [(Item, 1.0), (Inverse, l * sl), (Forward, conversions * sw), (Convert, digits * sw)];
     put(Feature::Hoist, &hoist);
-    put(Feature::Rotation, &[(Item, 1.0), (Key, d * w * sw), (Point, l * sw), (Permute, 2.0 * w * sw)]);
+    put(
+        Feature::Rotation,
+        &[(Item, 1.0), (Key, d * w * sw), (Point, l * sw), (Permute, 2.0 * w * sw), (Operand, w * sw)],
+    );
     put(Feature::RotationKey, &[(KeyBytes, key_bytes * sw)]);
     put(Feature::Unrotated, &[(Item, 1.0), (Permute, 2.0 * l * sl)]);
     put(Feature::RotatedTerm, &[(Item, 1.0), (Dot, w * sw), (DiagonalBytes, half * bytes(l, true) * sw)]);
@@ -124,16 +135,15 @@ pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
         put(giant, &hoist);
         put(giant, &switch);
     }
-    let divided = [(Inverse, k * sq), (Forward, l * sl), (Convert, l * per_conversion * sl), (Point, l * sl)];
+    let divided = [(Inverse, k * sq), (Forward, l * sl), (Convert, converted(k, l) * sl), (Point, l * sl)];
     put(Feature::ExtendedGiant, &divided);
     put(Feature::GiantKey, &[(KeyBytes, key_bytes * sw)]);
     let output = |dropped: f64| {
-        let per = if dropped > 1.0 { dropped + 1.0 } else { 1.0 };
         [
             (Item, 1.0),
             (Inverse, 2.0 * dropped * sq),
             (Forward, 2.0 * kept * sq),
-            (Convert, 2.0 * kept * per * sq),
+            (Convert, 2.0 * converted(dropped, kept) * sq),
             (Point, 2.0 * kept * sq),
         ]
     };
@@ -149,7 +159,7 @@ pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
     let pair = [
         (Inverse, 2.0 * k * sq),
         (Forward, 2.0 * l * sq),
-        (Convert, 2.0 * l * per_conversion * sq),
+        (Convert, 2.0 * converted(k, l) * sq),
         (Point, 4.0 * l * sq + 2.0 * w * sq),
     ];
     put(Feature::WindowSum, &pair);

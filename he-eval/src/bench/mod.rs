@@ -5,17 +5,17 @@
 
 mod bound;
 mod chain;
-mod quiet;
 mod rounds;
 mod rows;
 mod steps;
+mod sweep;
 
 pub use bound::{Bound, OperandBytes, UnitCosts, Work, last_level_cache};
 pub use chain::Chain;
-pub use quiet::Quiet;
 pub use rounds::{MeasureEvent, Spread};
 
 pub use rows::{ChainReport, RowOp, RowReport, RowTime, measure_rows};
 pub use steps::measure_steps;
+pub use sweep::Sweep;
 
 pub(crate) use rows::HOISTED;

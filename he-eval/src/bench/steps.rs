@@ -9,8 +9,8 @@ use striae_cost_model::calibration::{Place, Probe, Sample};
 use crate::HeError;
 use crate::rns::StepProbe;
 
-use super::quiet::Quiet;
 use super::rounds::{MeasureEvent, Spread, interleave};
+use super::sweep::Sweep;
 
 /// One thing that is timed: which probe, whether cold, on which threads.
 type Item = (usize, bool, usize);
@@ -21,7 +21,7 @@ pub fn measure_steps(
     params: &CkksParams,
     (probes, pools): (&[Probe], &[ThreadPool]),
     (warm, rounds): (bool, u32),
-    quiet: &mut Quiet,
+    sweep: &Sweep,
     observer: &mut dyn FnMut(MeasureEvent) -> ControlFlow<()>,
 ) -> Result<Vec<Sample>, HeError> {
     if params.max_level() == 0 {
@@ -32,7 +32,7 @@ pub fn measure_steps(
     let modes: &[bool] = if warm { &[true, false] } else { &[true] };
     let of_pool = |pool| (0..probes.len()).flat_map(move |i| modes.iter().map(move |&cold| (i, cold, pool)));
     let items: Vec<Item> = (0..pools.len()).flat_map(of_pool).collect();
-    let mut time = |(i, cold, pool): Item| pools[pool].install(|| made.time(i, cold, quiet));
+    let mut time = |(i, cold, pool): Item| pools[pool].install(|| made.time(i, cold, sweep));
     let measured = interleave(&items, rounds, &mut time, observer)?;
     let place = Place::of(params, params.max_level());
     let sample = |((i, cold, pool), Spread { median: seconds, p10, p90, rounds }): (Item, Spread)| {
@@ -50,12 +50,12 @@ mod tests {
     fn every_probe_is_measured() {
         let params: CkksParams = "N=2^11 Q=36,26,26 P=37 scale=2^26 insecure".parse().unwrap();
         let pools = [1, 2].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap());
-        let (mut events, mut quiet) = (0, Quiet::default());
+        let (mut events, sweep) = (0, Sweep::default());
         let mut observer = |_| {
             events += 1;
             ControlFlow::Continue(())
         };
-        let samples = measure_steps(&params, (&Probe::ALL, &pools), (true, 2), &mut quiet, &mut observer).unwrap();
+        let samples = measure_steps(&params, (&Probe::ALL, &pools), (true, 2), &sweep, &mut observer).unwrap();
         assert_eq!((events, samples.len()), (3, 4 * Probe::ALL.len()));
         for (i, s) in samples.iter().enumerate() {
             assert!(0.0 < s.p10 && s.p10 <= s.seconds && s.seconds <= s.p90 && s.rounds == 2, "{s:?}");
@@ -63,6 +63,6 @@ mod tests {
         }
         let flat: CkksParams = "N=2^11 Q=36 P=37 scale=2^26 insecure".parse().unwrap();
         let mut ignore = |_| ControlFlow::Continue(());
-        assert!(measure_steps(&flat, (&Probe::ALL, &pools), (true, 2), &mut quiet, &mut ignore).is_err());
+        assert!(measure_steps(&flat, (&Probe::ALL, &pools), (true, 2), &sweep, &mut ignore).is_err());
     }
 }

@@ -51,9 +51,9 @@ impl Watch {
     }
 }
 
-/// Largest memory of this process so far, pages of mapped files among it, where the system tells it.
+/// Largest memory of this process so far but for pages of mapped files, which the system can take back, where it tells it.
 pub(crate) fn peak() -> Option<u64> {
-    status("VmHWM:")
+    Some(status("VmHWM:")?.saturating_sub(status("RssFile:")?))
 }
 
 /// Bytes that the system tells of this process in a field.

@@ -13,7 +13,7 @@ use serde_json::json;
 use striae_cost_model::calibration::{Fit, Primitive, Probe, Provenance, Ring, Sample};
 use striae_cost_model::{Calibration, RingType};
 use striae_he_eval::Simd;
-use striae_he_eval::bench::{MeasureEvent, Quiet, last_level_cache, measure_steps};
+use striae_he_eval::bench::{MeasureEvent, Sweep, last_level_cache, measure_steps};
 use striae_reports::format::{percent, seconds};
 use striae_reports::table::{Side, Table};
 use striae_search::view;
@@ -25,10 +25,10 @@ use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::Progress;
 
-/// Rounds whose median is taken, at least and at most; between them the time of a place decides.
-const ROUNDS: (u32, u32) = (3, 15);
+/// Rounds, at least and at most; between them the time of a place decides.
+const ROUNDS: (u32, u32) = (4, 40);
 /// The same with `--quick`.
-const QUICK_ROUNDS: (u32, u32) = (1, 5);
+const QUICK_ROUNDS: (u32, u32) = (3, 10);
 /// Cache that is assumed where the system does not tell.
 const CACHE: u64 = 32 << 20;
 /// Largest ring in which steps are also measured with keys and diagonals from caches; in larger ones they fit none.
@@ -150,8 +150,7 @@ fn take(log_n: &[u32], quick: bool, threads: usize, output: Output) -> Result<Ve
     let total: f64 = places.iter().map(|p| p.seconds).sum();
     let (mut done, mut samples) = (0.0, Vec::new());
     let started = Instant::now();
-    let mut quiet = Quiet::default();
-    quiet.learn();
+    let sweep = Sweep::default();
     let mut progress = Progress::new(output, 1000);
     for Place { params, seconds } in &places {
         let (ring, special) = (Ring::of(params, params.max_level()), params.log_p().len());
@@ -166,7 +165,7 @@ fn take(log_n: &[u32], quick: bool, threads: usize, output: Output) -> Result<Ve
             MeasureEvent::Ready | MeasureEvent::Round { .. } => ControlFlow::Continue(()),
         };
         let warm = params.log_n() <= MAX_WARM_LOG_N;
-        samples.extend(measure_steps(params, (probes, &pools), (warm, most), &mut quiet, &mut observer)?);
+        samples.extend(measure_steps(params, (probes, &pools), (warm, most), &sweep, &mut observer)?);
         done += seconds;
     }
     Ok(samples.into_iter().map(rounded).collect())
@@ -196,8 +195,9 @@ fn errors(old: &Calibration, new: &Calibration) -> Vec<f64> {
         let samples = new.samples().iter().filter(|s| {
             (s.place.ring.ring_type, s.place.ring.log_n, s.threads) == (fit.ring_type, fit.log_n, fit.threads)
         });
-        let (sum, count) = samples
-            .fold((0.0, 0.0), |(sum, count), s| (sum + (old.probe_seconds(s) / s.seconds - 1.0).abs(), count + 1.0));
+        let (sum, count) = samples.fold((0.0, 0.0), |(sum, count), s| {
+            (sum + (old.probe_seconds(s) / s.undisturbed() - 1.0).abs(), count + 1.0)
+        });
         sum / count
     };
     new.fits().iter().map(of).collect()

@@ -29,16 +29,17 @@ const fn levels(log_n: u32, quick: bool) -> &'static [usize] {
     }
 }
 
-/// Numbers of special primes at the `place`-th level; the first alone if quick.
-const SPECIALS: [&[usize]; 5] = [&[1, 2], &[2, 1, 3], &[1, 3, 4], &[3, 2, 5], &[4, 3, 6]];
+/// Numbers of special primes at the `place`-th level, also more than it has limbs, as the last levels of deep chains have;
+/// the first alone if quick.
+const SPECIALS: [&[usize]; 5] = [&[1, 4, 2], &[2, 4, 1], &[3, 1, 5], &[2, 5, 3], &[4, 3, 6]];
 
 /// Seconds that measuring one place may take beside its keys.
 fn seconds(log_n: u32, quick: bool) -> f64 {
     let full = match log_n {
         ..=13 => 3.0,
         14 => 5.0,
-        15 => 10.0,
-        _ => 20.0,
+        15 => 8.0,
+        _ => 16.0,
     };
     if quick { full / 4.0 } else { full }
 }
@@ -50,12 +51,15 @@ pub(super) fn places(log_n: &[u32], quick: bool) -> Result<Vec<Place>, Failure> 
         let rings = if (12..=15).contains(&log_n) { &RingType::ALL[..] } else { &[RingType::Standard] };
         for &ring in rings {
             for (i, (&level, specials)) in levels(log_n, quick).iter().zip(SPECIALS).enumerate() {
-                let few = quick || log_n == 11 || log_n == 16;
-                for (j, &special) in specials[..if few { 1 } else { specials.len() }].iter().enumerate() {
-                    if special <= level + 1 {
-                        let params = params(ring, log_n, level, special, SCALES[(i + j) % 2])?;
-                        places.push(Place { params, seconds: seconds(log_n, quick) });
-                    }
+                let most = match log_n {
+                    _ if quick => 1,
+                    11 | 16 => 1,
+                    15 => 2,
+                    _ => specials.len(),
+                };
+                for (j, &special) in specials.iter().take(most).enumerate() {
+                    let params = params(ring, log_n, level, special, SCALES[(i + j) % 2])?;
+                    places.push(Place { params, seconds: seconds(log_n, quick) });
                 }
             }
         }

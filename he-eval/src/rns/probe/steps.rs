@@ -1,13 +1,13 @@
 //! Whole steps, timed through the very functions that run a circuit, and what the client does.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use striae_cost_model::calibration::{PROBE_ROTATIONS, Probe};
 use striae_cost_model::{CkksParams, KeyPlan, LinearPlan, Term};
 
 use crate::backend::{HeBackend, HeClient};
-use crate::bench::Quiet;
+use crate::bench::Sweep;
 use crate::circuit::{linear_step, window_step};
 use crate::rns::ciphertext::{RnsCiphertext, RnsPlain};
 use crate::rns::client::RnsClient;
@@ -15,8 +15,6 @@ use crate::rns::evaluator::RnsBackend;
 use crate::rns::linear::RnsLinear;
 use crate::{HeError, Seed};
 
-/// Time that is waited for the machine to be quiet before a run.
-const PATIENCE: Duration = Duration::from_millis(40);
 /// Diagonals that are encoded together: encoding is parallel over them.
 const ENCODED: u32 = 8;
 /// A rotation that no probe uses.
@@ -57,13 +55,12 @@ impl StepProbe {
         Ok(Self { client, backend, values, cts, steps })
     }
 
-    /// Seconds of one execution of probe number `index`. Looking whether the machine is quiet sweeps the caches, so keys and
-    /// diagonals come from memory if `cold`. Operands and tables are then as recent as those of a program, whose step before
-    /// has just used them.
-    pub(crate) fn time(&self, index: usize, cold: bool, quiet: &mut Quiet) -> Result<f64, HeError> {
+    /// Seconds of one execution of probe number `index`, whose keys and diagonals come from memory if `cold`. Operands and
+    /// tables are as recent as those of a program, whose step before has just used them.
+    pub(crate) fn time(&self, index: usize, cold: bool, sweep: &Sweep) -> Result<f64, HeError> {
         let step = &self.steps[index];
-        quiet.settle(PATIENCE);
         if cold {
+            sweep.caches();
             black_box(self.backend.rotate(&self.cts[0], OTHER)?);
         } else {
             black_box(self.run(step, &self.operands(step))?);

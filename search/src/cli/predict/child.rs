@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
 use striae_cost_model::{Calibration, HeProgram, Lowerer, MemoryEstimate, PlanOptions, Security, StepKind, estimate};
-use striae_he_eval::bench::{Quiet, Spread};
+use striae_he_eval::bench::Spread;
 use striae_he_eval::{Inference, RnsBackend, Seed, Session};
 use striae_search::prediction::{NetworkRow, Run, StepRow, Subject};
 use striae_spaces::{TypedGraph, WeightStore};
@@ -19,14 +19,12 @@ use super::super::calibration::CalibrationArgs;
 use super::super::failure::Failure;
 
 /// Images that are timed on each number of threads, at least and at most, after one that fills caches and buffers.
-const LEAST_IMAGES: usize = 5;
-const MOST_IMAGES: usize = 25;
+const LEAST_IMAGES: usize = 8;
+const MOST_IMAGES: usize = 40;
 /// Seconds after which no more than the least are run.
-const SECONDS: f64 = 3.0;
-/// Images that take less run once untimed before each that is timed.
+const SECONDS: f64 = 4.0;
+/// Images that take less run once untimed before each that is timed: what they read is then in the caches of these threads.
 const SMALL: Duration = Duration::from_millis(100);
-/// Time that is waited for the machine to be quiet before an image.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The row of a network, or why there is none.
 pub(super) fn spawn(
@@ -75,22 +73,23 @@ pub(super) fn measure(subject: &Subject, calibration: &Calibration, threads: usi
         let threads = pool.current_num_threads();
         let predicted = estimate(&program, &plan.params, &calibration.clone().on_threads(threads));
         let latencies = inferences.iter().map(|i| i.latency.as_secs_f64()).collect();
-        let measured = Spread::of(latencies).ok_or_else(|| Failure::unexpected("no image was timed"))?;
+        let untimed = || Failure::unexpected("no image was timed");
+        let measured = Spread::of(latencies).ok_or_else(untimed)?;
         let step = |i: usize| {
             let times = inferences.iter().map(|inference| inference.steps[i].time.as_secs_f64()).collect();
-            StepRow {
+            Ok(StepRow {
                 name: step_name(&program, i),
                 level: program.output_of(i).level,
                 predicted: predicted.steps[i].latency.0,
-                measured: Spread::of(times).map_or(f64::NAN, |spread| spread.median),
-            }
+                measured: Spread::of(times).ok_or_else(untimed)?,
+            })
         };
         Ok(Run {
             threads,
             predicted: predicted.latency.0,
             interval: [predicted.interval.0.0, predicted.interval.1.0],
             measured,
-            steps: (0..program.steps.len()).map(step).collect(),
+            steps: (0..program.steps.len()).map(step).collect::<Result<_, Failure>>()?,
         })
     });
     Ok(NetworkRow {
@@ -118,15 +117,11 @@ fn pools(threads: usize) -> Result<Vec<ThreadPool>, Failure> {
 fn infer(session: &Session<RnsBackend>, pools: &[ThreadPool], image: &[f32]) -> Result<Vec<Vec<Inference>>, Failure> {
     let mut found: Vec<Vec<Inference>> = pools.iter().map(|_| Vec::new()).collect();
     let started = Instant::now();
-    let mut quiet = Quiet::default();
-    quiet.learn();
     for round in 0..MOST_IMAGES {
         if round >= LEAST_IMAGES && started.elapsed().as_secs_f64() > SECONDS {
             break;
         }
         for (pool, found) in pools.iter().zip(&mut found) {
-            quiet.settle(PATIENCE);
-            // Looking has swept the caches, where what small networks read would still be.
             if found.last().is_some_and(|last| last.latency < SMALL) {
                 pool.install(|| session.infer(image))?;
             }

@@ -74,7 +74,18 @@ fn groups(rows: &[NetworkRow]) -> Vec<(String, Accuracy)> {
 
 /// How good the predictions are.
 pub(super) fn summary(rows: &[NetworkRow]) -> Table {
-    let headings = ["runs", "error", "bias", "Spearman", "in interval", "layers", "layer error", "memory error"];
+    let headings = [
+        "runs",
+        "error",
+        "bias",
+        "Spearman",
+        "in interval",
+        "of medians",
+        "disturbed",
+        "layers",
+        "layer error",
+        "memory error",
+    ];
     let columns = [("networks", Side::Left)].into_iter().chain(headings.map(|h| (h, Side::Right)));
     let mut table = Table::new(columns);
     for (name, a) in groups(rows) {
@@ -86,6 +97,8 @@ pub(super) fn summary(rows: &[NetworkRow]) -> Table {
             share(a.network_bias),
             number(a.spearman, 4),
             share(a.coverage),
+            share(a.median_error),
+            share(a.disturbance),
             a.layers.to_string(),
             share(a.layer_error),
             share(a.memory_error),
@@ -102,16 +115,32 @@ fn runs(rows: &[NetworkRow]) -> impl Iterator<Item = (&NetworkRow, &Run)> {
 /// One line for each network and number of threads; seconds and bytes.
 fn networks(rows: &[NetworkRow]) -> Table {
     let left = ["network", "family", "notation", "parameters"].map(|h| (h, Side::Left));
-    let headings =
-        ["levels", "threads", "predicted", "low", "high", "measured", "p10", "p90", "predicted bytes", "peak bytes"];
+    let headings = [
+        "levels",
+        "threads",
+        "predicted",
+        "low",
+        "high",
+        "undisturbed",
+        "p10",
+        "median",
+        "p90",
+        "predicted bytes",
+        "peak bytes",
+    ];
     let mut table = Table::new(left.into_iter().chain(headings.map(|h| (h, Side::Right))));
     for (row, run) in runs(rows) {
         let subject = &row.subject;
         let mut cells: Vec<Value> =
             [&subject.label, &subject.family, &subject.notation, &subject.params].map(|t| t.clone().into()).into();
         cells.extend([row.levels.to_string(), run.threads.to_string()].map(Value::from));
-        let times = [run.predicted, run.interval[0], run.interval[1], run.measured.median];
-        cells.extend(times.into_iter().chain([run.measured.p10, run.measured.p90]).map(|t| significant(t).into()));
+        let times = [run.predicted, run.interval[0], run.interval[1], run.undisturbed()];
+        cells.extend(
+            times
+                .into_iter()
+                .chain([run.measured.p10, run.measured.median, run.measured.p90])
+                .map(|t| significant(t).into()),
+        );
         cells.push(row.predicted_bytes.to_string().into());
         cells.push(row.peak_bytes.map_or_else(String::new, |bytes| bytes.to_string()).into());
         table.push(cells);
@@ -121,13 +150,13 @@ fn networks(rows: &[NetworkRow]) -> Table {
 
 /// One line for each step; seconds.
 fn layers(rows: &[NetworkRow]) -> Table {
-    let right = ["threads", "step", "level", "predicted", "measured"].map(|h| (h, Side::Right));
+    let right = ["threads", "step", "level", "predicted", "measured p10", "median"].map(|h| (h, Side::Right));
     let mut table = Table::new([("network", Side::Left), ("layer", Side::Left)].into_iter().chain(right));
     for (row, run) in runs(rows) {
         for (i, step) in run.steps.iter().enumerate() {
             let names = [row.subject.label.clone(), step.name.clone()];
             let places = [run.threads, i + 1, step.level].map(|n| n.to_string());
-            let times = [step.predicted, step.measured].map(significant);
+            let times = [step.predicted, step.measured.p10, step.measured.median].map(significant);
             table.push(names.into_iter().chain(places).chain(times).map(Value::from));
         }
     }
@@ -148,9 +177,9 @@ fn prediction(rows: &[NetworkRow], threads: usize) -> PredictionView {
         label: String::new(),
         predicted: run.predicted,
         interval: None,
-        measured: run.measured.median,
+        measured: run.undisturbed(),
         layers: (run.steps.iter())
-            .map(|s| LayerPrediction { name: s.name.clone(), predicted: s.predicted, measured: s.measured })
+            .map(|s| LayerPrediction { name: s.name.clone(), predicted: s.predicted, measured: s.measured.p10 })
             .collect(),
     });
     let title = format!("Predicted against measured, {threads} thread{}", if threads == 1 { "" } else { "s" });
