@@ -11,7 +11,10 @@ use serde::Serialize;
 use crate::{Bytes, CkksParams, Feature, HeProgram, LinearStep, OpCounts, StepKind, StepWork};
 
 /// What a process takes before it evaluates anything, but for pages of mapped files.
-const PROCESS: u64 = 5 << 20;
+const PROCESS: u64 = 14 << 20;
+/// What the allocator keeps beside what is in use: a part of it, and pieces of segments for each thread, at most so many bytes
+/// and at most twice what is in use. Fitted to runs of random networks that are part of no report.
+const ALLOCATOR: (f64, u64) = (0.07, 38 << 20);
 /// Polynomials of coefficients that are held while diagonals are encoded.
 const ENCODING: u64 = 40;
 /// Words of tables for each word of a limb: twiddles both ways with their quotients, and their first levels by lane.
@@ -41,14 +44,16 @@ impl MemoryEstimate {
     /// The same on more.
     pub fn on_threads(program: &HeProgram, params: &CkksParams, threads: usize) -> Self {
         let n = 1u64 << params.log_n();
-        let weights = (0..program.steps.len()).map(|step| step_weights(program, step, params)).sum();
+        let weights: Bytes = (0..program.steps.len()).map(|step| step_weights(program, step, params)).sum();
         let plan = program.keys();
-        let keys = plan.levels().map(|level| params.key_bytes(level)).sum();
+        let keys: u64 = plan.levels().map(|level| params.key_bytes(level)).sum();
         let primes = (params.log_q().len() + params.log_p().len()) as u64;
         let permutations = plan.rotations.len() as u64 * n / 2;
-        let fixed = PROCESS + 8 * n * (TABLE_WORDS * primes + ENCODING) + permutations;
-        let ciphertexts = Bytes(fixed + 8 * Buffers::of(program, params, threads as u64).kept());
-        Self { weights, keys: Bytes(keys), ciphertexts }
+        let tables = 8 * n * (TABLE_WORDS * primes + ENCODING) + permutations;
+        let working = tables + 8 * Buffers::of(program, params, threads as u64).kept();
+        let used = working + weights.0 + keys;
+        let kept = (ALLOCATOR.0 * used as f64) as u64 + ALLOCATOR.1.min(2 * used);
+        Self { weights, keys: Bytes(keys), ciphertexts: Bytes(PROCESS + working + kept) }
     }
 
     /// All of it.

@@ -154,7 +154,7 @@ fn degrees_that_were_not_measured_follow_the_nearest() {
 #[test]
 fn small_programs_find_what_they_read_in_the_cache() {
     let calibration = Calibration::new(provenance(), samples(&[13], 1, &law(1.0))).unwrap();
-    assert!(calibration.stays_cached(8 << 20) && !calibration.stays_cached(64 << 20));
+    assert!(calibration.stays_cached(1 << 20) && !calibration.stays_cached(64 << 20));
     let params: CkksParams = "N=2^13 Q=45,30,30 P=46 scale=2^30".parse().unwrap();
     let (cold, warm) = (calibration.times(&params, 2, true), calibration.times(&params, 2, false));
     assert!(warm.of(Feature::RotationKey) < cold.of(Feature::RotationKey));
