@@ -66,7 +66,7 @@ pub(crate) fn run(args: &AdviseArgs, output: Output) -> Outcome {
             output.line(format_args!("{security} bits: {e}"))?;
         }
     }
-    output.line(format_args!("\nat {} bits, what a change would bring", security))?;
+    output.line(format_args!("\nat {security} bits, what a change would bring"))?;
     output.table(&change_table(&plan, &changed))?;
     if let Some((what, cheaper)) = changed.first().filter(|(_, p)| p.estimate.latency < plan.estimate.latency)
         && cheaper.params.log_n() > plan.params.log_n()

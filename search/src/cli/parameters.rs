@@ -43,14 +43,10 @@ impl ParameterArgs {
 /// How secure parameters are, in words, with the numbers that say so.
 pub(crate) fn security_of(params: &CkksParams) -> String {
     let (log_qp, log_n) = (params.log_qp(), params.log_n());
-    match SecurityLevel::of(params) {
-        Some(level) => {
-            let bound = level.max_log_qp(log_n).unwrap_or(0);
-            format!("{level} bits: log QP {log_qp} of at most {bound} at N = 2^{log_n}")
-        }
-        None => {
-            let bound = max_log_qp(log_n).unwrap_or(0);
-            format!("INSECURE: log QP {log_qp} where 128 bits of security allow {bound} at N = 2^{log_n}")
-        }
+    if let Some(level) = SecurityLevel::of(params) {
+        let bound = level.max_log_qp(log_n).unwrap_or(0);
+        return format!("{level} bits: log QP {log_qp} of at most {bound} at N = 2^{log_n}");
     }
+    let bound = max_log_qp(log_n).unwrap_or(0);
+    format!("INSECURE: log QP {log_qp} where 128 bits of security allow {bound} at N = 2^{log_n}")
 }
