@@ -39,6 +39,8 @@ const LOT_TILES: [usize; 2] = [16, 64];
 /// Values of all partial weight gradients, and fewest and most of these.
 const PARTIAL_VALUES: usize = 1 << 22;
 const PARTIALS: [usize; 2] = [4, 8];
+/// Rows of kernels that are worth another thread.
+const KERNEL_ROWS: usize = 16;
 /// Fewest channels on either side of a group for which the transforms pay.
 const MIN_CHANNELS: usize = 16;
 
@@ -67,6 +69,44 @@ struct Way<'a> {
     from: &'a [usize],
     to: &'a [usize],
     kernels: Vec<f32>,
+}
+
+impl<'a> Way<'a> {
+    /// From inputs to outputs, or `back` from the output's gradient to the input's.
+    fn new(group: &'a Group, weight: &[f32], back: bool) -> Self {
+        let inputs = group.inputs.len();
+        let (from, to) = if back { (&group.outputs, &group.inputs) } else { (&group.inputs, &group.outputs) };
+        let matrices = kernels(from, to);
+        let cols = matrices.cols;
+        let mut rows = buffers::take(from.len() * PARTS * cols);
+        rows.par_chunks_mut(PARTS * cols).with_min_len(KERNEL_ROWS).enumerate().for_each(|(row, parts)| {
+            let mut taps = vec![0.0; 9 * cols];
+            for col in 0..to.len() {
+                let (o, j) = if back { (row, col) } else { (col, row) };
+                let kernel = &weight[(group.outputs[o] * inputs + j) * 9..][..9];
+                for t in 0..9 {
+                    // Half a turn reverses the taps.
+                    taps[t * cols + col] = kernel[if back { 8 - t } else { t }];
+                }
+            }
+            Arch::new().dispatch(ToKernels { taps: &taps, parts, cols });
+        });
+        let mut kernels = buffers::take(matrices.len());
+        let parts = kernels.par_chunks_mut(matrices.stride()).enumerate();
+        parts.with_min_len(PARTS / 4).for_each(|(part, matrix)| {
+            for (to, from) in matrix.chunks_exact_mut(matrices.pitch).zip(rows.chunks_exact(PARTS * cols)) {
+                to[..cols].copy_from_slice(&from[part * cols..][..cols]);
+            }
+        });
+        buffers::give(rows);
+        Self { from, to, kernels }
+    }
+}
+
+impl Drop for Way<'_> {
+    fn drop(&mut self) {
+        buffers::give(std::mem::take(&mut self.kernels));
+    }
 }
 
 impl Winograd {
@@ -103,7 +143,7 @@ impl Winograd {
 
     /// The convolution of the images in `x`.
     pub(super) fn forward(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
-        let ways: Vec<Way> = self.groups.iter().map(|g| self.way(g, weight, false)).collect();
+        let ways: Vec<Way> = self.groups.iter().map(|g| Way::new(g, weight, false)).collect();
         let mut y = buffers::take(x.len() / self.input_len * self.output_len);
         let chunks = y.par_chunks_mut(self.images * self.output_len).zip(x.par_chunks(self.images * self.input_len));
         chunks.for_each(|(y, x)| {
@@ -120,8 +160,9 @@ impl Winograd {
 
     /// The gradients, given the input, the weights and the gradient of the output.
     pub(super) fn backward(&self, x: &[f32], weight: &[f32], grad: &[f32], need_input: bool) -> ConvGrads {
-        let ways: Vec<Way> = self.groups.iter().map(|g| self.way(g, weight, true)).collect();
-        let partials = (PARTIAL_VALUES / self.kernel(&self.groups[0]).len()).clamp(PARTIALS[0], PARTIALS[1]);
+        let ways: Vec<Way> = self.groups.iter().map(|g| Way::new(g, weight, true)).collect();
+        let partials = (PARTIAL_VALUES / kernels(&self.groups[0].inputs, &self.groups[0].outputs).len())
+            .clamp(PARTIALS[0], PARTIALS[1]);
         let images = (x.len() / self.input_len).div_ceil(self.images).div_ceil(partials) * self.images;
         let (xs, gs) = (images * self.input_len, images * self.output_len);
         let mut input = need_input.then(|| buffers::take(x.len()));
@@ -131,12 +172,19 @@ impl Winograd {
         };
         let jobs = dxs.into_par_iter().zip(x.par_chunks(xs)).zip(grad.par_chunks(gs));
         let sums: Vec<Vec<Vec<f32>>> = jobs.map(|((dx, x), grad)| self.partial(&ways, x, grad, dx)).collect();
-        ConvGrads { input, weight: self.weight_grad(&sums, weight.len()) }
+        let weight = self.weight_grad(&sums, weight.len());
+        sums.into_iter().flatten().for_each(buffers::give);
+        ConvGrads { input, weight }
     }
 
     /// Transformed weight gradients of some images, by group, and the input's gradient.
     fn partial(&self, ways: &[Way], x: &[f32], grad: &[f32], mut dx: Option<&mut [f32]>) -> Vec<Vec<f32>> {
-        let mut sums: Vec<Vec<f32>> = self.groups.iter().map(|g| vec![0.0; self.kernel(g).len()]).collect();
+        let zeros = |g: &Group| {
+            let mut sums = buffers::take(kernels(&g.inputs, &g.outputs).len());
+            sums.fill(0.0);
+            sums
+        };
+        let mut sums: Vec<Vec<f32>> = self.groups.iter().map(zeros).collect();
         let (xs, gs) = (self.images * self.input_len, self.images * self.output_len);
         for (i, (x, grad)) in x.chunks(xs).zip(grad.chunks(gs)).enumerate() {
             for ((group, way), sums) in self.groups.iter().zip(ways).zip(&mut sums) {
@@ -159,7 +207,8 @@ impl Winograd {
     fn weight_grad(&self, sums: &[Vec<Vec<f32>>], len: usize) -> Vec<f32> {
         let mut weight = vec![0.0; len];
         for (g, group) in self.groups.iter().enumerate() {
-            let (matrices, sums) = (self.kernel(group), sums.iter().map(|s| s[g].as_slice()).collect::<Vec<_>>());
+            let (matrices, sums) =
+                (kernels(&group.inputs, &group.outputs), sums.iter().map(|s| s[g].as_slice()).collect::<Vec<_>>());
             let mut taps = vec![0.0; group.inputs.len() * 9 * matrices.cols];
             taps.par_chunks_mut(9 * matrices.cols).enumerate().for_each(|(row, taps)| {
                 Arch::new().dispatch(FromKernels { sums: &sums, taps, matrices, row });
@@ -170,31 +219,6 @@ impl Winograd {
             }
         }
         weight
-    }
-
-    /// The transformed kernels from inputs to outputs; `back` for the way from the output's gradient to the input's.
-    fn way<'a>(&self, group: &'a Group, weight: &[f32], back: bool) -> Way<'a> {
-        let inputs = group.inputs.len();
-        let (from, to) = if back { (&group.outputs, &group.inputs) } else { (&group.inputs, &group.outputs) };
-        let matrices = kernels(from, to);
-        let mut parts = vec![0.0; matrices.len()];
-        let mut taps = vec![0.0; 9 * matrices.cols];
-        for row in 0..from.len() {
-            for col in 0..to.len() {
-                let (o, j) = if back { (row, col) } else { (col, row) };
-                let kernel = &weight[(group.outputs[o] * inputs + j) * 9..][..9];
-                for t in 0..9 {
-                    // Half a turn reverses the taps.
-                    taps[t * matrices.cols + col] = kernel[if back { 8 - t } else { t }];
-                }
-            }
-            Arch::new().dispatch(ToKernels { taps: &taps, parts: &mut parts, matrices, row });
-        }
-        Way { from, to, kernels: parts }
-    }
-
-    fn kernel(&self, group: &Group) -> Matrices {
-        kernels(&group.inputs, &group.outputs)
     }
 
     /// Values between the blocks of a canvas of a chunk.
@@ -256,7 +280,7 @@ impl Winograd {
         for lot in self.lots(images) {
             Arch::new().dispatch(ToTiles { lot, canvas, parts: tiles, matrices: from });
             Arch::new().dispatch(Spread { lot, canvas: grads, parts, matrices: to });
-            let (kernel, count) = (self.kernel(group), lot.origins.len());
+            let (kernel, count) = (kernels(&group.inputs, &group.outputs), lot.origins.len());
             Arch::new().dispatch(Correlate { tiles, grads: parts, sums: &mut *sums, from, to, kernel, count });
         }
     }

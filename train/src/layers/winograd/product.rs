@@ -27,7 +27,7 @@ impl Matrices {
 
     /// The same with an odd number of blocks between rows, so that columns spread over all cache sets.
     pub(super) fn spread(self) -> Self {
-        Self { pitch: (self.cols / BLOCK | 1) * BLOCK, ..self }
+        Self { pitch: ((self.cols / BLOCK) | 1) * BLOCK, ..self }
     }
 
     /// Distance between matrices: an odd number of blocks, so that equal places of all elements meet in no cache set.

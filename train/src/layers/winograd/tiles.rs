@@ -141,13 +141,12 @@ impl WithSimd for FromTiles<'_> {
     }
 }
 
-/// `G w G'` of the kernels between one input channel and all outputs. `taps` holds the nine taps, each for all outputs.
+/// `G w G'` of the kernels between one input channel and all outputs, `cols` of them. `taps` holds the nine taps and
+/// `parts` receives the elements, each for all outputs.
 pub(super) struct ToKernels<'a> {
     pub(super) taps: &'a [f32],
     pub(super) parts: &'a mut [f32],
-    pub(super) matrices: Matrices,
-    /// Row of the matrices.
-    pub(super) row: usize,
+    pub(super) cols: usize,
 }
 
 impl WithSimd for ToKernels<'_> {
@@ -155,12 +154,11 @@ impl WithSimd for ToKernels<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { taps, parts, matrices, row } = self;
-        let stride = matrices.stride();
-        for at in (0..matrices.cols).step_by(S::F32_LANES) {
-            let kernel = load_square::<S, 3>(simd, taps, at, 3 * matrices.cols, matrices.cols);
+        let Self { taps, parts, cols } = self;
+        for at in (0..cols).step_by(S::F32_LANES) {
+            let kernel = load_square::<S, 3>(simd, taps, at, 3 * cols, cols);
             let kernel = square::<S, Kernel, _, _>(simd, kernel);
-            store_square::<S, WINDOW>(parts, row * matrices.pitch + at, (WINDOW * stride, stride), kernel);
+            store_square::<S, WINDOW>(parts, at, (WINDOW * cols, cols), kernel);
         }
     }
 }
