@@ -38,6 +38,7 @@
 //! ```
 
 mod batch;
+mod cache;
 pub mod calibration;
 mod counts;
 mod error;
@@ -65,7 +66,8 @@ pub use estimate::{Estimate, StepEstimate, estimate};
 pub use key_plan::KeyPlan;
 pub use linear_plan::{LinearPlan, PartialSum, Term};
 pub use lower::{
-    Agenda, InputPacking, LowerOptions, Lowerer, Recipe, SpaceCost, SpaceEstimator, StrategyChoice, Sweep, Visited,
+    Agenda, DiagonalId, Diagonals, InputPacking, LowerOptions, Lowerer, Recipe, SpaceCost, SpaceEstimator,
+    StrategyChoice, Sweep, Visited, WeightId,
 };
 pub use memory::{MemoryEstimate, diagonal_memory};
 pub use packing::Packing;

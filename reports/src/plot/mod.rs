@@ -1,4 +1,4 @@
-//! Pareto front, predicted against measured, cost per layer, latencies of a space.
+//! Pareto front, predicted against measured, cost per layer, latencies of a space, what pruning has left.
 //!
 //! A figure is first laid out as a scene of a few kinds of shapes in logical pixels, and that scene is painted by plotters: once onto
 //! its SVG backend, once onto its bitmap backend. So both pictures come from the same drawing code, text is measured with the same
@@ -15,12 +15,13 @@ mod legend;
 mod marker;
 mod paint;
 mod pareto;
+mod pattern;
 mod prediction;
 mod scene;
 mod theme;
 
 use crate::error::ReportError;
-use crate::view::{HistogramView, NetworkView, ParetoView, PredictionView};
+use crate::view::{HistogramView, NetworkView, ParetoView, PatternView, PredictionView};
 
 /// Something that can be drawn: one of the views.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,8 @@ pub enum Figure<'a> {
     Breakdown(&'a NetworkView),
     /// Latencies of the networks of a space.
     Histogram(&'a HistogramView),
+    /// Diagonals that pruning has left.
+    Pattern(&'a PatternView),
 }
 
 impl Figure<'_> {
@@ -43,6 +46,7 @@ impl Figure<'_> {
             Self::Prediction(view) => prediction::scene(view),
             Self::Breakdown(view) => breakdown::scene(view),
             Self::Histogram(view) => histogram::scene(view),
+            Self::Pattern(view) => pattern::scene(view),
         })
     }
 }
