@@ -9,8 +9,9 @@ use crate::{
 
 /// Bytes of the seed that stands for a polynomial of a fresh ciphertext.
 const MASK_SEED: u64 = 32;
-/// Relative half-width an interval has at least: the spread of repeated runs on a quiet machine.
-const LEAST_SPREAD: f64 = 0.05;
+/// Relative difference that nine in ten processes that run the same network stay below: memory lies elsewhere in each, and
+/// clocks differ.
+const PROCESS_SPREAD: f64 = 0.07;
 
 /// Predicted cost of a program.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,7 +64,7 @@ pub(crate) fn estimate_of(
     };
     let steps: Vec<StepEstimate> = (0..program.steps.len()).map(step).collect();
     let latency: Seconds = steps.iter().map(|s| s.latency).sum();
-    let spread = calibration.spread(params).max(LEAST_SPREAD);
+    let spread = calibration.spread(params).hypot(PROCESS_SPREAD);
     let interval = (Seconds(latency.0 * (1.0 - spread).max(0.0)), Seconds(latency.0 * (1.0 + spread)));
     let (first, last) = (&program.values[0], program.result());
     // One polynomial of a fresh ciphertext comes from a seed.

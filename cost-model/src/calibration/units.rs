@@ -15,6 +15,9 @@ use super::primitive::Place;
 pub enum Unit {
     /// Calls.
     Call,
+    /// Tables of transforms that a step reads, in limbs. They come from memory in large rings, where the step before has read
+    /// more than caches hold since it used them.
+    Table,
     /// Operands and terms that are looked up.
     Item,
     /// Inverse transforms.
@@ -55,6 +58,7 @@ impl Unit {
     /// Names in files, in order.
     pub const NAMES: [&'static str; UNITS] = [
         "call",
+        "table",
         "item",
         "inverse",
         "forward",
@@ -84,7 +88,7 @@ pub type Units = [f64; UNITS];
 /// Units of every feature at a place, on some threads.
 pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
     use Unit::{
-        Call, Convert, DiagonalBytes, Dot, Forward, Inverse, Item, Key, KeyBytes, Operand, Permute, Point, Spill, Sum,
+        Call, Convert, DiagonalBytes, Dot, Forward, Inverse, Item, Key, KeyBytes, Operand, Permute, Point, Spill, Sum, Table,
     };
     let (l, k) = (place.ring.level as f64 + 1.0, place.ring.special as f64);
     let w = l + k;
@@ -115,7 +119,7 @@ pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
             all[feature as usize][*unit as usize] += amount;
         }
     };
-    put(Feature::Step, &[(Call, 1.0)]);
+    put(Feature::Step, &[(Call, 1.0), (Table, w * sw)]);
     put(Feature::Input, &[(Item, 1.0), (Point, 2.0 * l * sl)]);
     let hoist = [(Item, 1.0), (Inverse, l * sl), (Forward, conversions * sw), (Convert, digits * sw)];
     put(Feature::Hoist, &hoist);
