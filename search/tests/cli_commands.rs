@@ -70,11 +70,6 @@ fn costs_are_for_the_threads_the_security_and_the_precision_asked_for() {
     assert_eq!((log_n(&one), log_n(&secure)), (Some(13), Some(14)));
     assert_eq!(secure["networks"][0]["network"]["parameters"]["security_bits"], 192.0);
     assert_eq!(log_n(&cost(&["--min-precision", "32"])), Some(14));
-    // A larger ring or another packing is only taken where it is faster.
-    let free = cost(&["--degree", "cheapest", "--packing", "cheapest"]);
-    assert!(latency(&free) <= latency(&one) && free["networks"][0]["packing"].is_string());
-    let refused = striae(dir.path()).args(["cost", "lola", "--count", "4096", "--packing", "cheapest"]).output();
-    assert_eq!(refused.expect("runs").status.code(), Some(2));
     let refused = striae(dir.path()).args(["cost", "lola", "--protocol", "cheetah", "--security", "192"]).output();
     assert_eq!(refused.expect("runs").status.code(), Some(2));
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use striae_cost_model::{CostError, DegreeChoice, Lowerer, Plan, SecurityLevel, guideline_log_qp};
+use striae_cost_model::{CostError, Lowerer, Plan, SecurityLevel, guideline_log_qp};
 use striae_reports::format::{bytes, seconds, signed_percent};
 use striae_reports::table::{Side, Table, Value as Cell};
 use striae_search::advice::{by_security, changes};
@@ -59,8 +59,7 @@ pub(crate) fn run(args: &AdviseArgs, output: Output) -> Outcome {
         }))?;
         return Ok(Exit::Success);
     }
-    let which = if at.degree == DegreeChoice::Smallest { "smallest" } else { "cheapest" };
-    output.line(format_args!("{label}: {which} ring and chain for each level of security"))?;
+    output.line(format_args!("{label}: smallest ring and chain for each level of security"))?;
     output.table(&security_table(&plans))?;
     for (security, plan) in &plans {
         if let Err(e) = plan {

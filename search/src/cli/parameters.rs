@@ -1,7 +1,7 @@
 //! What chosen parameters must keep: security, precision, size.
 
 use clap::Args;
-use striae_cost_model::{CkksParams, DegreeChoice, MAX_LOG_N, PlanOptions, SecurityLevel, max_log_qp};
+use striae_cost_model::{CkksParams, MAX_LOG_N, PlanOptions, SecurityLevel, max_log_qp};
 
 /// Largest precision that can be asked for.
 const MAX_PRECISION: i64 = 36;
@@ -19,34 +19,22 @@ pub(crate) struct ParameterArgs {
     /// Largest log2 of the ring degree to choose
     #[arg(long, value_name = "LOG_N", default_value_t = MAX_LOG_N, value_parser = clap::value_parser!(u32).range(12..=16))]
     max_log_n: u32,
-    /// Which ring degree: the smallest that holds the network, or of all that do the cheapest
-    #[arg(long, default_value = "smallest", value_name = "smallest|cheapest", value_parser = degree)]
-    degree: DegreeChoice,
-}
-
-fn degree(name: &str) -> Result<DegreeChoice, String> {
-    match name {
-        "smallest" => Ok(DegreeChoice::Smallest),
-        "cheapest" => Ok(DegreeChoice::Cheapest),
-        _ => Err("expected smallest or cheapest".to_owned()),
-    }
 }
 
 impl ParameterArgs {
     /// As the planner takes them.
     pub(crate) fn options(&self) -> PlanOptions {
-        let Self { security, min_precision, max_log_n, degree } = *self;
-        PlanOptions { security, min_log_scale: min_precision, max_log_n, degree, ..PlanOptions::default() }
+        let Self { security, min_precision, max_log_n } = *self;
+        PlanOptions { security, min_log_scale: min_precision, max_log_n, ..PlanOptions::default() }
     }
 
     /// The first that is not at its default, by its flag.
     pub(crate) fn first_given(&self) -> Option<&'static str> {
-        let (default, Self { security, min_precision, max_log_n, degree }) = (PlanOptions::default(), *self);
+        let (default, Self { security, min_precision, max_log_n }) = (PlanOptions::default(), *self);
         let given = [
             ("--security", security != default.security),
             ("--min-precision", min_precision != default.min_log_scale),
             ("--max-log-n", max_log_n != default.max_log_n),
-            ("--degree", degree != default.degree),
         ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }

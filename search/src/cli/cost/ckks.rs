@@ -1,7 +1,7 @@
 //! `striae cost` under the ckks protocol: what the planner makes of a network.
 
 use serde::Serialize;
-use striae_cost_model::{BatchEstimate, Lowerer, Packing, Plan, PlanOptions, RotationKinds, Security};
+use striae_cost_model::{BatchEstimate, Lowerer, Plan, PlanOptions, RotationKinds, Security};
 use striae_reports::format::{bytes, percent, seconds};
 use striae_reports::table::compare;
 use striae_reports::view::NetworkView;
@@ -33,17 +33,13 @@ pub(super) struct Costed {
 pub(super) fn run(args: &CostArgs, arch: Arch, others: Vec<Other>, chosen: &Chosen, output: Output) -> Outcome {
     let options = args.plan.options()?;
     let mut lowerer = Lowerer::new(&chosen.calibration);
-    let packings = args.plan.packings();
-    let network = cost(&mut lowerer, arch, &options, &packings)?;
-    let explanation = args.explain.then(|| {
-        let options = PlanOptions { packing: Some(network.plan.options.packing), ..options.clone() };
-        Explanation::new(&mut lowerer, &network.graph, &network.plan, &options)
-    });
+    let network = cost(&mut lowerer, arch, &options)?;
+    let explanation = args.explain.then(|| Explanation::new(&mut lowerer, &network.graph, &network.plan, &options));
     let mut comparisons = Vec::new();
     for other in others {
         // A plain counterpart is set beside the network at equal parameters, so that a ciphertext holds equally much.
         let params = other.blocks.is_some().then(|| network.plan.params.clone()).or_else(|| options.params.clone());
-        let costed = cost(&mut lowerer, other.arch, &PlanOptions { params, ..options.clone() }, &packings)?;
+        let costed = cost(&mut lowerer, other.arch, &PlanOptions { params, ..options.clone() })?;
         comparisons.push((costed, other.blocks));
     }
     if !network.plan.estimate.calibrated {
@@ -60,9 +56,9 @@ pub(super) fn run(args: &CostArgs, arch: Arch, others: Vec<Other>, chosen: &Chos
     Ok(Exit::Success)
 }
 
-fn cost(lowerer: &mut Lowerer<'_>, arch: Arch, options: &PlanOptions, packings: &[Packing]) -> Result<Costed, Failure> {
+fn cost(lowerer: &mut Lowerer<'_>, arch: Arch, options: &PlanOptions) -> Result<Costed, Failure> {
     let Arch { label, graph } = arch;
-    let plan = lowerer.plan_in(&graph, options, packings).map_err(|e| Failure::from(e).named(&label))?;
+    let plan = lowerer.plan(&graph, options).map_err(|e| Failure::from(e).named(&label))?;
     let view = view::network(&label, &graph, &plan);
     Ok(Costed { graph, plan, view })
 }
@@ -114,7 +110,6 @@ fn print_one(costed: &Costed, threads: &str, output: Output) -> Result<(), Failu
     if params.security() == Security::Insecure {
         output.warn("INSECURE parameters: use them for experiments only, never for real data");
     }
-    output.line(format_args!("packing     {}", plan.options.packing))?;
     output.line(format_args!("levels      {} of {}", view.levels, params.max_level()))?;
     let images = plan.program.batch();
     let run = if images == 1 { "image".to_owned() } else { format!("batch of {images}") };

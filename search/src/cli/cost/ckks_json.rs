@@ -23,7 +23,6 @@ pub(super) struct Document<'a> {
 #[derive(Serialize)]
 struct NetworkJson<'a> {
     params: String,
-    packing: String,
     insecure: bool,
     rotations: RotationKinds,
     counts: OpCounts,
@@ -69,7 +68,6 @@ impl<'a> NetworkJson<'a> {
         };
         Self {
             params: costed.plan.params.to_string(),
-            packing: costed.plan.options.packing.to_string(),
             insecure: costed.plan.params.security() == Security::Insecure,
             rotations: program.rotation_kinds(),
             counts: program.counts(),

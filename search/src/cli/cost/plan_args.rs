@@ -2,31 +2,16 @@
 
 use clap::Args;
 use striae_cost_model::hybrid::Fusion;
-use striae_cost_model::packing::UnknownPacking;
 use striae_cost_model::{CkksParams, LowerOptions, Packing, PlanOptions, RingType, Strategy, StrategyChoice};
 
 use super::super::failure::Failure;
 use super::super::parameters::ParameterArgs;
 
-/// One packing, or that which takes least.
-#[derive(Clone, Copy, Debug)]
-enum PackingChoice {
-    Cheapest,
-    Always(Packing),
-}
-
-fn packing(text: &str) -> Result<PackingChoice, String> {
-    match text {
-        "cheapest" => Ok(PackingChoice::Cheapest),
-        _ => text.parse().map(PackingChoice::Always).map_err(|e: UnknownPacking| format!("{e}, or cheapest")),
-    }
-}
-
 /// What the planner may choose.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PlanArgs {
     /// Parameters instead of chosen ones, such as "N=2^13 Q=45,30,30 P=46 scale=2^30"
-    #[arg(long, conflicts_with_all = ["security", "min_precision", "max_log_n", "degree"])]
+    #[arg(long, conflicts_with_all = ["security", "min_precision", "max_log_n"])]
     params: Option<String>,
     /// Accept --params below 128 bits of security
     #[arg(long, requires = "params")]
@@ -36,10 +21,9 @@ pub(crate) struct PlanArgs {
     /// The ring: standard (N/2 slots) or conjugate-invariant (N real slots); the cheaper of both if absent
     #[arg(long, value_parser = ring)]
     ring: Option<RingType>,
-    /// How maps are packed: row-major, group-interleaved, multiplexed, multiplexed-bsgs or block:S, or `cheapest` for that of
-    /// all but the last which takes least; multiplexed if absent
-    #[arg(long, value_parser = packing)]
-    packing: Option<PackingChoice>,
+    /// How maps are packed: row-major, group-interleaved, multiplexed, multiplexed-bsgs or block:S; multiplexed if absent
+    #[arg(long)]
+    packing: Option<Packing>,
     /// Images of one run, a power of two
     #[arg(long, value_name = "IMAGES", default_value_t = 1, value_parser = images)]
     batch: usize,
@@ -59,37 +43,15 @@ impl PlanArgs {
     pub(crate) fn options(&self) -> Result<PlanOptions, Failure> {
         let params = self.params.as_deref().map(|text| parse_params(text, self.insecure)).transpose()?;
         let fuse = (self.fused || self.factored).then_some(self.fused);
-        let Self { chosen, ring, batch, strategy, .. } = *self;
-        let packing = match self.packing {
-            Some(PackingChoice::Always(packing)) => Some(packing),
-            Some(PackingChoice::Cheapest) | None => None,
-        };
+        let Self { chosen, ring, packing, batch, strategy, .. } = *self;
         Ok(PlanOptions { params, ring, packing, batch, strategy, fuse, ..chosen.options() })
     }
 
-    /// The packings to compare.
-    pub(super) fn packings(&self) -> Vec<Packing> {
-        match self.packing {
-            None => vec![Packing::default()],
-            Some(PackingChoice::Always(packing)) => vec![packing],
-            Some(PackingChoice::Cheapest) => Packing::PLAIN.to_vec(),
-        }
-    }
-
     /// The lowering they ask for, where no parameters are chosen.
-    ///
-    /// # Errors
-    ///
-    /// Without parameters there are no times that a packing could be the cheapest by.
-    pub(super) fn lowering(&self) -> Result<LowerOptions, Failure> {
-        let Self { batch, strategy, factored, .. } = *self;
-        let &[packing] = self.packings().as_slice() else {
-            return Err(Failure::bad_input(
-                "--packing cheapest: --count has no times to compare packings by",
-                "name one packing, or leave --count out",
-            ));
-        };
-        Ok(LowerOptions { fuse: !factored, packing, batch, strategy, ..LowerOptions::default() })
+    pub(super) fn lowering(&self) -> LowerOptions {
+        let Self { packing, batch, strategy, factored, .. } = *self;
+        let default = LowerOptions::default();
+        LowerOptions { fuse: !factored, packing: packing.unwrap_or_default(), batch, strategy, ..default }
     }
 
     /// What `--fused` and `--factored` say, which hold for every protocol.
