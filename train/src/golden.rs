@@ -14,7 +14,7 @@ use striae_spaces::{
 
 use crate::{
     Conv, Model,
-    layers::{CrossEntropy, NormOp},
+    layers::{Loss, NormOp, targets},
     optim::{Sgd, SgdConfig},
     pass::Penalty,
 };
@@ -157,11 +157,12 @@ fn training_steps_equal_pytorch() {
     for expected in &golden.losses {
         let input = model.input(narrow(&golden.x)).unwrap();
         let pass = model.train_pass(&input, penalty).unwrap();
-        let entropy = CrossEntropy { labels: &golden.labels, smoothing: 0.1 };
+        let targets = targets(&golden.labels, 3, 0.1);
+        let entropy = Loss { targets: &targets, teacher: None };
         let (loss, grad) = entropy.value_and_grad(pass.logits()).unwrap();
         close("loss", &[loss + pass.penalty], &[*expected], 1e-5);
         let grads = model.gradients(&pass, grad, penalty).unwrap();
-        sgd.step(&mut model, &grads, 0.1).unwrap();
+        sgd.step(&mut model, &grads, 0.1, None).unwrap();
         model.update_running(&pass).unwrap();
     }
     for (name, expected) in &golden.trained {
@@ -174,7 +175,8 @@ fn fused_and_separate_activation_agree() {
     let golden: Steps = serde_json::from_str(include_str!("../tests/golden/steps.json")).unwrap();
     let model = Model::new(&steps_network(), &crate::SeedTree::new(3)).unwrap();
     let input = model.input(narrow(&golden.x)).unwrap();
-    let entropy = CrossEntropy { labels: &golden.labels, smoothing: 0.0 };
+    let targets = targets(&golden.labels, 4, 0.0);
+    let entropy = Loss { targets: &targets, teacher: None };
     // A penalty of weight zero keeps batch norm and activation apart.
     let grads = [None, Some(Penalty { limit: 1.0, weight: 0.0 })].map(|penalty| {
         let pass = model.train_pass(&input, penalty).unwrap();
@@ -211,7 +213,8 @@ fn gradients_equal_finite_differences() {
     let graph = residual_network();
     let mut model = Model::new(&graph, &crate::SeedTree::new(5)).unwrap();
     let images: Vec<f32> = (0..8 * 162).map(|i| ((i * 37 % 101) as f32 - 50.0) / 40.0).collect();
-    let entropy = CrossEntropy { labels: &[0, 1, 2, 0, 1, 2, 0, 1], smoothing: 0.05 };
+    let targets = targets(&[0, 1, 2, 0, 1, 2, 0, 1], 3, 0.05);
+    let entropy = Loss { targets: &targets, teacher: None };
     let penalty = Some(Penalty { limit: 0.5, weight: 0.2 });
     let loss = |model: &Model| {
         let pass = model.train_pass(&model.input(images.clone()).unwrap(), penalty).unwrap();

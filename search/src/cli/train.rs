@@ -10,7 +10,7 @@ use striae_reports::format::percent;
 use striae_spaces::{ArchId, TypedGraph};
 use striae_train::{
     ActivationRange, Augment, DatasetName, EpochStats, Evaluation, SeedTree, Splits, TrainConfig, TrainEvent, Trained,
-    evaluate, fold, load, train,
+    evaluate, fold, load, ranges, train,
 };
 
 use super::arch::{Arch, BUNDLE_FILE};
@@ -131,6 +131,7 @@ pub(crate) fn run(args: &TrainArgs, output: Output) -> Outcome {
     let (graph, weights) = fold(&arch.graph, &trained.weights)?;
     // The test set is read here, once, when nothing is left to decide.
     let test = evaluate(&arch.graph, &trained.weights, &splits.test, TEST_BATCH)?;
+    let ranges = ranges(&graph, &weights, &splits.train)?;
     weights.save(&args.out.join(WEIGHTS))?;
     write_texts(&args.out, &graph)?;
     let metrics = Metrics {
@@ -142,7 +143,7 @@ pub(crate) fn run(args: &TrainArgs, output: Output) -> Outcome {
         history: &trained.history,
         validation_accuracy: trained.validation_accuracy(),
         test: &test,
-        ranges: &trained.ranges,
+        ranges: &ranges,
     };
     let text = serde_json::to_string_pretty(&metrics).map_err(Failure::unexpected)?;
     export::write(&args.out.join(METRICS), text.as_bytes())?;
@@ -204,6 +205,7 @@ fn learn(
                 percent(stats.validation_accuracy, 2),
                 stats.images_per_second
             )),
+            TrainEvent::Teacher(_) => {}
         }
         if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;

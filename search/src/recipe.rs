@@ -1,0 +1,147 @@
+//! Recipes: everything about one training in a TOML file.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use striae_train::{DatasetName, TrainConfig};
+use thiserror::Error;
+
+/// Share of the training images that is held out for validation unless a recipe says otherwise.
+pub const VALIDATION: f64 = 0.1;
+
+/// One training: a network, a data set, and how the one learns the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Network: a name of the zoo, the notation, or a .json or .txt file.
+    pub network: String,
+    /// Data set.
+    #[serde(default = "glyphs")]
+    pub dataset: String,
+    /// Share of the training images that is held out for validation.
+    #[serde(default = "validation")]
+    pub validation: f64,
+    /// How to train.
+    #[serde(default)]
+    pub training: TrainConfig,
+}
+
+fn glyphs() -> String {
+    DatasetName::Glyphs.as_str().to_owned()
+}
+
+const fn validation() -> f64 {
+    VALIDATION
+}
+
+/// A recipe that cannot be used. One line: the file, the field, what is wrong.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Not TOML, or not the fields of a recipe.
+    #[error("{}: {}{message}", path.display(), line.map(|l| format!("line {l}: ")).unwrap_or_default())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: Option<usize>,
+        /// What the parser says, on one line.
+        message: String,
+    },
+    /// A setting of the command line is none of a recipe.
+    #[error("--set {setting}: {message}")]
+    Setting {
+        /// As it was given.
+        setting: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl Recipe {
+    /// The trainer's defaults for a network.
+    pub fn of(network: &str) -> Self {
+        let network = network.to_owned();
+        Self { network, dataset: glyphs(), validation: VALIDATION, training: TrainConfig::default() }
+    }
+
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is no recipe.
+    pub fn from_file(path: &Path) -> Result<Self, RecipeError> {
+        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Io { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|e| {
+            let line = e.span().map(|span| text[..span.start].matches('\n').count() + 1);
+            RecipeError::Toml { path: path.to_owned(), line, message: one_line(e.message()) }
+        })
+    }
+
+    /// The recipe with one field changed: `field=value` as in the TOML, `training.` left out if you like, text without
+    /// quotes.
+    ///
+    /// # Errors
+    ///
+    /// There is no such field, or it takes other values.
+    pub fn set(&self, setting: &str) -> Result<Self, RecipeError> {
+        let bad = |message: &str| RecipeError::Setting { setting: setting.to_owned(), message: one_line(message) };
+        let (field, value) = setting.split_once('=').ok_or_else(|| bad("expected FIELD=VALUE"))?;
+        let (field, value) = (field.trim(), value.trim());
+        let known = toml::Table::try_from(self).map_err(|e| bad(&e.to_string()))?;
+        let inside = known.contains_key(field) || field.starts_with("training.");
+        let path = if inside { field.to_owned() } else { format!("training.{field}") };
+        let value = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
+        let text = setting.split_once('=').map(|(_, text)| text.trim().to_owned()).unwrap_or_default();
+        let value = value.unwrap_or(toml::Value::String(text));
+        let mut table = known;
+        let mut place = &mut table;
+        let mut parts = path.split('.').peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                place.insert(part.to_owned(), value);
+                break;
+            }
+            let inner = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            place = inner.as_table_mut().ok_or_else(|| bad(&format!("{part} is no table")))?;
+        }
+        table.try_into().map_err(|e: toml::de::Error| bad(e.message()))
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use striae_train::{Augment, Quadratics};
+
+    use super::*;
+
+    #[test]
+    fn settings_change_single_fields() {
+        let recipe = Recipe::of("strianet-mnist");
+        let set = |settings: &[&str]| settings.iter().try_fold(recipe.clone(), |r, s| r.set(s));
+        let changed = set(&["lr=0.1", "training.epochs = 7", "augment=crop-flip", "quadratics=hermite", "dataset=mnist"]);
+        let changed = changed.unwrap();
+        assert_eq!((changed.training.lr, changed.training.epochs), (0.1, 7));
+        assert_eq!((changed.training.augment, changed.training.quadratics), (Augment::CropFlip, Quadratics::Hermite));
+        assert_eq!(changed.dataset, "mnist");
+        let teacher = set(&["teacher.epochs=3", "teacher.share=0.25"]).unwrap().training.teacher.unwrap();
+        assert_eq!((teacher.epochs, teacher.share, teacher.temperature), (3, 0.25, 4.0));
+        assert_eq!(set(&["seed=5", "mixup=1"]).unwrap().training.mixup, 1.0);
+        for (setting, words) in [("lr", "expected FIELD=VALUE"), ("lrr=1", "lrr"), ("epochs=few", "invalid type"), ("lr.x=1", "lr is no table")] {
+            let message = recipe.set(setting).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("--set {setting}: ")) && message.contains(words), "{message}");
+        }
+    }
+}
