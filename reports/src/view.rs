@@ -299,5 +299,8 @@ impl NetworkView {
     }
 }
 
+mod curve;
 mod study;
+
+pub use curve::{CurvePoint, CurveView};
 pub use study::{BundleView, FileView, MachineView, StudyView, TrialCounts, TrialState, TrialView};

@@ -57,10 +57,12 @@ pub enum RecipeError {
         message: String,
     },
     /// A setting of the command line is none of a recipe.
-    #[error("--set {setting}: {message}")]
+    #[error("{field} = {value}: {message}")]
     Setting {
-        /// As it was given.
-        setting: String,
+        /// The field.
+        field: String,
+        /// The value.
+        value: String,
         /// What is wrong with it.
         message: String,
     },
@@ -86,35 +88,34 @@ impl Recipe {
         })
     }
 
-    /// The recipe with one field changed: `field=value` as in the TOML, `training.` left out if you like, text without
-    /// quotes.
+    /// The recipe with another value in one field: both as in the TOML, but `training.` may be left out, and the quotes
+    /// of text.
     ///
     /// # Errors
     ///
     /// There is no such field, or it takes other values.
-    pub fn set(&self, setting: &str) -> Result<Self, RecipeError> {
-        let bad = |message: &str| RecipeError::Setting { setting: setting.to_owned(), message: one_line(message) };
-        let (field, value) = setting.split_once('=').ok_or_else(|| bad("expected FIELD=VALUE"))?;
-        let (field, value) = (field.trim(), value.trim());
-        let known = toml::Table::try_from(self).map_err(|e| bad(&e.to_string()))?;
-        let inside = known.contains_key(field) || field.starts_with("training.");
-        let path = if inside { field.to_owned() } else { format!("training.{field}") };
-        let value = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
-        let text = setting.split_once('=').map(|(_, text)| text.trim().to_owned()).unwrap_or_default();
-        let value = value.unwrap_or(toml::Value::String(text));
-        let mut table = known;
+    pub fn set(&self, field: &str, value: &str) -> Result<Self, RecipeError> {
+        let bad = |message: &str| {
+            let (field, value) = (field.to_owned(), value.to_owned());
+            RecipeError::Setting { field, value, message: one_line(message) }
+        };
+        let mut table = toml::Table::try_from(self).map_err(|e| bad(&e.to_string()))?;
+        let whole = table.contains_key(field) || field.starts_with("training.");
+        let path = if whole { field.to_owned() } else { format!("training.{field}") };
+        let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
+        let parsed = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        let (tables, last) = path.rsplit_once('.').unwrap_or(("", &path));
         let mut place = &mut table;
-        let mut parts = path.split('.').peekable();
-        while let Some(part) = parts.next() {
-            if parts.peek().is_none() {
-                place.insert(part.to_owned(), value);
-                break;
-            }
+        for part in tables.split('.').filter(|part| !part.is_empty()) {
             let inner = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            place = inner.as_table_mut().ok_or_else(|| bad(&format!("{part} is no table")))?;
+            place = inner.as_table_mut().ok_or_else(|| bad(&format!("{part} has no fields")))?;
         }
+        place.insert(last.to_owned(), parsed);
         table.try_into().map_err(|e: toml::de::Error| bad(e.message()))
     }
+
+    /// What the user can do about an error.
+    pub const HINT: &'static str = "compare it with a recipe of the folder examples/recipes";
 }
 
 fn one_line(text: &str) -> String {
@@ -123,25 +124,27 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use striae_train::{Augment, Quadratics};
+    use striae_train::Quadratics;
 
     use super::*;
 
     #[test]
     fn settings_change_single_fields() {
         let recipe = Recipe::of("strianet-mnist");
-        let set = |settings: &[&str]| settings.iter().try_fold(recipe.clone(), |r, s| r.set(s));
-        let changed = set(&["lr=0.1", "training.epochs = 7", "augment=crop-flip", "quadratics=hermite", "dataset=mnist"]);
-        let changed = changed.unwrap();
+        let set = |settings: &[(&str, &str)]| {
+            settings.iter().try_fold(recipe.clone(), |r, (field, value)| r.set(field, value)).unwrap()
+        };
+        let changed = set(&[("lr", "0.1"), ("training.epochs", "7"), ("quadratics", "hermite"), ("dataset", "mnist")]);
         assert_eq!((changed.training.lr, changed.training.epochs), (0.1, 7));
-        assert_eq!((changed.training.augment, changed.training.quadratics), (Augment::CropFlip, Quadratics::Hermite));
-        assert_eq!(changed.dataset, "mnist");
-        let teacher = set(&["teacher.epochs=3", "teacher.share=0.25"]).unwrap().training.teacher.unwrap();
+        assert_eq!((changed.dataset.as_str(), changed.training.quadratics), ("mnist", Quadratics::Hermite));
+        let teacher = set(&[("teacher.epochs", "3"), ("teacher.share", "0.25")]).training.teacher.unwrap();
         assert_eq!((teacher.epochs, teacher.share, teacher.temperature), (3, 0.25, 4.0));
-        assert_eq!(set(&["seed=5", "mixup=1"]).unwrap().training.mixup, 1.0);
-        for (setting, words) in [("lr", "expected FIELD=VALUE"), ("lrr=1", "lrr"), ("epochs=few", "invalid type"), ("lr.x=1", "lr is no table")] {
-            let message = recipe.set(setting).unwrap_err().to_string();
-            assert!(message.starts_with(&format!("--set {setting}: ")) && message.contains(words), "{message}");
+        assert_eq!(set(&[("seed", "5"), ("mixup", "1")]).training.mixup, 1.0);
+        for (field, value, words) in
+            [("lrr", "1", "unknown field `lrr`"), ("epochs", "few", "invalid type"), ("lr.x", "1", "lr has no fields")]
+        {
+            let message = recipe.set(field, value).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{field} = {value}: ")) && message.contains(words), "{message}");
         }
     }
 }
