@@ -12,8 +12,7 @@ use striae_spaces::{
 };
 use striae_train::{
     Augment, GlyphConfig, MIN_CURVATURE, Model, Quadratics, SeedTree, Splits, TeacherConfig, TrainConfig, TrainError,
-    TrainEvent, Trained, Training, WeightMask,
-    evaluate, fold, glyphs, logits, ranges, train,
+    TrainEvent, Trained, Training, WeightMask, evaluate, fold, glyphs, logits, ranges, train,
 };
 
 fn small_splits() -> Splits {
