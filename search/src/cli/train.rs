@@ -13,8 +13,8 @@ use striae_reports::view::{CurvePoint, CurveView};
 use striae_search::recipe::Recipe;
 use striae_spaces::{ArchId, TypedGraph};
 use striae_train::{
-    ActivationRange, DatasetName, EpochStats, Evaluation, SeedTree, Splits, TrainConfig, TrainEvent, Trained, evaluate,
-    fold, load, ranges, train,
+    ActivationRange, DataError, DatasetName, EpochStats, Evaluation, SeedTree, Splits, TrainConfig, TrainEvent,
+    Trained, evaluate, fold, load, ranges, train,
 };
 
 use super::arch::{Arch, BUNDLE_FILE};
@@ -101,12 +101,15 @@ struct Metrics<'a> {
 pub(crate) fn run(args: &TrainArgs, output: Output) -> Outcome {
     let (recipe, arch) = read_recipe(args)?;
     let in_recipe = |e: Failure| if is_recipe(&args.what) { e.in_file(Path::new(&args.what)) } else { e };
-    let dataset: DatasetName = recipe.dataset.parse().map_err(|e: striae_train::DataError| in_recipe(e.into()))?;
+    let dataset: DatasetName = recipe.dataset.parse().map_err(|e: DataError| in_recipe(e.into()))?;
     let config = &recipe.training;
     let checkpoint = args.out.join(CHECKPOINT);
     check_folder(args, &checkpoint)?;
     let seed = SeedTree::new(config.seed).child("data");
-    let splits = load(dataset, args.data_dir.as_deref(), recipe.validation, &seed)?;
+    let splits = load(dataset, args.data_dir.as_deref(), recipe.validation, &seed).map_err(|e| match e {
+        e @ DataError::Config { .. } => in_recipe(e.into()),
+        e => e.into(),
+    })?;
     let interrupt = Interrupt::listen()?;
     // A run that is refused must leave no folder behind, so the folder waits for the first step.
     let created = args.out.exists();
