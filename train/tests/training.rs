@@ -236,8 +236,9 @@ fn masked_weights_stay_zero_through_training_and_averages() {
     let kept = &weights.get("n1.weight").unwrap().data;
     assert!(kept.iter().enumerate().all(|(i, w)| (i % 3 == 0) == (*w == 0.0)));
     assert!(weights.get("n4.weight").unwrap() != start.get("n4.weight").unwrap(), "the rest is trained");
-    mask.insert("n4.weight", vec![true]);
-    let training = Training { mask: Some(&mask), ..training };
+    let mut foreign = WeightMask::default();
+    foreign.insert("n4.weight", vec![true]);
+    let training = Training { mask: Some(&foreign), ..training };
     assert!(training.run(&mut quiet).unwrap_err().to_string().contains("n4.weight"));
 }
 
