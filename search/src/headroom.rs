@@ -108,7 +108,7 @@ mod tests {
         let options = PlanOptions { params: Some(params), ..PlanOptions::default() };
         let plan = Lowerer::new(&Calibration::generic()).plan(&graph, &options).unwrap();
         let range =
-            |node: usize, most: f32| ActivationRange { node: NodeId(node), min: -most, max: most, quantile: most };
+            |node: u32, most: f32| ActivationRange { node: NodeId(node), min: -most, max: most, quantile: most };
         let check = |first: f32, second: f32, logits: f32| {
             let ranges = [range(3, first), range(6, second), range(9, logits)];
             check(&plan.params, &plan.program, (&graph, &weights), &ranges).map_err(|e| e.to_string())

@@ -106,9 +106,9 @@ pub(crate) fn run(args: &TrainArgs, output: Output) -> Outcome {
     let checkpoint = args.out.join(CHECKPOINT);
     check_folder(args, &checkpoint)?;
     let seed = SeedTree::new(config.seed).child("data");
-    let splits = load(dataset, args.data_dir.as_deref(), recipe.validation, &seed).map_err(|e| match e {
-        e @ DataError::Config { .. } => in_recipe(e.into()),
-        e => e.into(),
+    let splits = load(dataset, args.data_dir.as_deref(), recipe.validation, &seed).map_err(|e| {
+        let of_recipe = matches!(e, DataError::Config { .. });
+        if of_recipe { in_recipe(e.into()) } else { e.into() }
     })?;
     let interrupt = Interrupt::listen()?;
     // A run that is refused must leave no folder behind, so the folder waits for the first step.
@@ -239,9 +239,10 @@ fn learn(
     let of_teacher = config.teacher.as_ref().map_or(0, |t| t.epochs);
     let mut progress = Progress::new(output, ((of_teacher + config.epochs) * images) as u64);
     let trained = train(&arch.graph, splits, config, Some(&out.join(CHECKPOINT)), &mut |event| {
-        match event {
-            TrainEvent::Teacher(event) => show(event, "teacher, ", (0, of_teacher), &mut progress),
-            event => show(event, "", (of_teacher, config.epochs), &mut progress),
+        if let TrainEvent::Teacher(event) = event {
+            show(event, "teacher, ", (0, of_teacher), &mut progress);
+        } else {
+            show(event, "", (of_teacher, config.epochs), &mut progress);
         }
         if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
