@@ -299,7 +299,10 @@ impl NetworkView {
     }
 }
 
+mod curve;
 mod pattern;
 mod study;
+
+pub use curve::{CurvePoint, CurveView};
 pub use pattern::{DiagonalState, PatternLayer, PatternRow, PatternView};
 pub use study::{BundleView, FileView, MachineView, StudyView, TrialCounts, TrialState, TrialView};

@@ -64,7 +64,7 @@ pub fn logits(graph: &TypedGraph, weights: &WeightStore, images: &[f32]) -> Resu
     Ok(rows)
 }
 
-fn model_logits(model: &Model, images: Vec<f32>) -> Result<Vec<Vec<f32>>, TrainError> {
+pub(crate) fn model_logits(model: &Model, images: Vec<f32>) -> Result<Vec<Vec<f32>>, TrainError> {
     let values = model.eval_pass(&model.input(images)?)?;
     let output = values.last().and_then(Option::as_ref).expect("the output is kept");
     Ok(output.to_vec2()?)

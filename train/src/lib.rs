@@ -10,29 +10,40 @@
 
 mod augment;
 mod checkpoint;
+mod config;
 mod data;
+mod ema;
+mod epoch;
 mod error;
 mod evaluate;
 mod fold;
+mod hermite;
 mod layers;
 mod model;
 mod optim;
 mod pass;
+mod prune;
 mod range;
+mod reverse;
 mod schedule;
 mod seed;
+mod state;
 mod trainer;
+mod twin;
 
 #[cfg(test)]
 mod golden;
 
 pub use augment::Augment;
+pub use config::{Quadratics, TeacherConfig, TrainConfig};
 pub use data::{Dataset, DatasetName, GlyphConfig, Normalisation, Splits, glyphs, load};
 pub use error::{DataError, TrainError};
 pub use evaluate::{Evaluation, evaluate, logits};
 pub use fold::fold;
 pub use layers::{Conv, ConvGrads};
 pub use model::{MIN_CURVATURE, Model};
+pub use prune::{Blocks, PruneConfig, PruneEvent, PruneRound, Pruned, Pruning};
 pub use range::{ActivationRange, ranges};
+pub use schedule::Schedule;
 pub use seed::SeedTree;
-pub use trainer::{EpochStats, TrainConfig, TrainEvent, Trained, train};
+pub use trainer::{EpochStats, Observer, TrainEvent, Trained, Training, train};

@@ -5,7 +5,8 @@
 //! al. 2022), with less curvature the more of them there are: every square makes the distribution of its values more
 //! heavy-tailed, until single pixels dominate the statistics of the next batch norm. Others, after residual additions for example, start as an identity with the least curvature, and batch norms
 //! that end a residual branch start small: squares of squares along the trunk would overflow otherwise. Encrypted
-//! evaluation divides by `a`, so training keeps `|a|` at [`MIN_CURVATURE`] or more.
+//! evaluation divides by `a`, so training keeps `|a|` at [`MIN_CURVATURE`] or more. In Hermite form all start as the
+//! rectifier's expansion.
 
 use std::{collections::BTreeMap, f32::consts::PI, sync::Arc};
 
@@ -15,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use striae_spaces::{Activation, NodeId, Op, Shape, TypedGraph, WeightStore, param_specs};
 
 use crate::{
-    SeedTree, TrainError,
+    Quadratics, SeedTree, TrainError,
     layers::{Conv, Value},
 };
 
@@ -31,8 +32,11 @@ const SHALLOW: f32 = 4.0;
 /// A network with its parameters.
 pub struct Model {
     graph: TypedGraph,
-    /// Parameters by name; running statistics too.
+    /// Parameters by name; running statistics too, also those of Hermite bases.
     params: BTreeMap<String, Tensor>,
+    quadratics: Quadratics,
+    /// Share of each quadratic activation in its value; a rectifier has the rest.
+    replaced: f32,
     convs: Vec<Option<Arc<Conv>>>,
     consumers: Vec<Vec<NodeId>>,
 }
@@ -56,7 +60,14 @@ impl Model {
             Some(Arc::new(Conv::new(conv, graph.shape(node.inputs[0]), node.shape)))
         };
         let convs = graph.nodes().iter().map(plan).collect();
-        Ok(Self { graph: graph.clone(), params, convs, consumers: graph.consumers() })
+        let (graph, consumers) = (graph.clone(), graph.consumers());
+        Ok(Self { graph, params, quadratics: Quadratics::Plain, replaced: 1.0, convs, consumers })
+    }
+
+    /// The same network with other parameters: all that [`Model::params`] has, in their shapes.
+    pub(crate) fn with_params(&self, params: BTreeMap<String, Tensor>) -> Self {
+        let (graph, convs, consumers) = (self.graph.clone(), self.convs.clone(), self.consumers.clone());
+        Self { graph, params, quadratics: self.quadratics, replaced: self.replaced, convs, consumers }
     }
 
     /// The network.
@@ -64,19 +75,44 @@ impl Model {
         &self.graph
     }
 
-    /// The parameters.
+    /// The parameters, Hermite forms folded.
     pub fn weights(&self) -> Result<WeightStore, TrainError> {
         let mut store = WeightStore::default();
         for spec in param_specs(&self.graph) {
             let data = self.values(&spec.name)?;
             store.insert(spec.name, striae_spaces::Tensor { shape: spec.shape, data });
         }
+        for id in self.quadratic_nodes() {
+            for (name, data) in ["a", "b", "c"].into_iter().zip(self.folded(id)?) {
+                store.insert(format!("{id}.{name}"), striae_spaces::Tensor { shape: vec![data.len()], data });
+            }
+        }
         Ok(store)
     }
 
-    /// Names of all parameters.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.params.keys().map(String::as_str)
+    /// How its quadratic activations are parametrised.
+    pub(crate) fn quadratics(&self) -> Quadratics {
+        self.quadratics
+    }
+
+    /// Share of each quadratic activation in its value.
+    pub(crate) fn replaced(&self) -> f32 {
+        self.replaced
+    }
+
+    /// Mixes quadratic activations with rectifiers: `share` of each value is the quadratic's.
+    pub(crate) fn replace(&mut self, share: f32) {
+        self.replaced = share;
+    }
+
+    /// The quadratic activations.
+    pub(crate) fn quadratic_nodes(&self) -> Vec<NodeId> {
+        self.graph.ids().filter(|&id| self.graph.node(id).op == Op::Activation(Activation::Quadratic)).collect()
+    }
+
+    /// Every parameter by name.
+    pub(crate) fn params(&self) -> &BTreeMap<String, Tensor> {
+        &self.params
     }
 
     /// The values of a parameter.
@@ -89,6 +125,15 @@ impl Model {
         let param = self.params.get_mut(name).expect("a parameter of this network");
         *param = Tensor::from_vec(values, param.shape(), &Device::Cpu)?;
         Ok(())
+    }
+
+    /// Adds running statistics that the graph does not list, and with them another form of its quadratics.
+    pub(crate) fn extend(&mut self, quadratics: Quadratics, values: impl IntoIterator<Item = (String, Vec<f32>)>) {
+        self.quadratics = quadratics;
+        for (name, values) in values {
+            let param = Tensor::from_vec(values.clone(), values.len(), &Device::Cpu);
+            self.params.insert(name, param.expect("as many values as the shape says"));
+        }
     }
 
     pub(crate) fn param(&self, id: NodeId, name: &str) -> &Tensor {

@@ -1,27 +1,21 @@
-//! Forward passes over a model, and the reverse walk that collects gradients.
-//!
-//! Every layer is a candle custom operation, but the chain rule runs over the typed graph here instead of candle's tape:
-//! that one starts each gradient as a tensor of zeros and adds to it, which for these small layers costs as much as the
-//! layers do.
+//! Forward passes over a model.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
-use candle_core::{CustomOp1, CustomOp2, CustomOp3, Device, Tensor};
+use candle_core::{Device, Tensor};
 use striae_spaces::{Activation, NodeId, Op};
 
 use crate::{
-    Model, TrainError,
-    layers::{ActivationOp, BiasOp, ConvOp, LinearOp, Moments, NormOp, Pool, PoolOp, RangePenalty, Value, add},
+    Model, Quadratics, TrainError,
+    hermite::STATISTICS,
+    layers::{
+        ActivationOp, BasisOp, BiasOp, ConvOp, Dims, LinearOp, Moments, NormOp, Pool, PoolOp, RangePenalty, Value, add,
+        blend,
+    },
 };
 
 /// Share of a batch in the running mean and variance.
 const RUNNING_SHARE: f32 = 0.1;
-
-/// Gradients by parameter name.
-pub(crate) type Gradients = BTreeMap<String, Tensor>;
 
 /// Penalty on the inputs of quadratic activations.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +27,7 @@ pub(crate) struct Penalty {
 }
 
 /// How a node was computed, as far as its gradient needs to know.
-enum Record {
+pub(crate) enum Record {
     Conv(ConvOp),
     Linear(LinearOp),
     Pool(PoolOp),
@@ -52,6 +46,16 @@ enum Record {
         op: ActivationOp,
         curve: Tensor,
     },
+    /// A quadratic in Hermite form, with its coefficients.
+    Basis {
+        op: BasisOp,
+        coefficients: Tensor,
+    },
+    /// A quadratic that has so large a share of the value; a rectifier has the rest.
+    Replacing {
+        share: f32,
+        quadratic: Box<Record>,
+    },
     Input,
 }
 
@@ -61,7 +65,7 @@ pub(crate) struct Pass {
     pub(crate) values: Vec<Option<Value>>,
     /// Weighted sum of all penalties.
     pub(crate) penalty: f32,
-    records: Vec<Record>,
+    pub(crate) records: Vec<Record>,
 }
 
 impl Pass {
@@ -69,7 +73,7 @@ impl Pass {
         self.values.last().and_then(Option::as_ref).expect("the output is never fused away")
     }
 
-    fn value(&self, id: NodeId) -> &Value {
+    pub(crate) fn value(&self, id: NodeId) -> &Value {
         self.values[id.index()].as_ref().expect("computed before, and kept where it is read")
     }
 }
@@ -89,9 +93,10 @@ impl Model {
                 if let Some(Penalty { limit, weight }) = penalty.filter(|_| quadratic) {
                     pass.penalty += weight * RangePenalty { limit }.value(pass.value(before))?;
                 }
-                let (value, record) = self.layer(id, &pass.values)?;
+                let (value, record) =
+                    if quadratic { self.quadratic(id, pass.value(before))? } else { self.layer(id, &pass.values)? };
                 (Some(value), record)
-            } else if penalty.is_none() && self.feeds_only_activation(id) {
+            } else if penalty.is_none() && self.fuses_with_activation(id) {
                 // The penalty needs the value between batch norm and activation.
                 (None, Record::Fused)
             } else {
@@ -126,54 +131,82 @@ impl Model {
         Ok(values)
     }
 
-    /// Gradients of all parameters, given that of the logits.
-    pub(crate) fn gradients(
-        &self,
-        pass: &Pass,
-        logits: Value,
-        penalty: Option<Penalty>,
-    ) -> Result<Gradients, TrainError> {
-        let mut walk = Reverse { grads: vec![None; pass.values.len()], params: Gradients::new() };
-        walk.grads[self.graph().output().index()] = Some(logits);
-        for id in self.graph().ids().skip(1).collect::<Vec<_>>().into_iter().rev() {
-            let Some(grad) = walk.grads[id.index()].take() else { continue };
-            walk.node(self, pass, id, grad)?;
-            let node = self.graph().node(id);
-            if let (Some(Penalty { limit, weight }), Op::Activation(Activation::Quadratic)) = (penalty, &node.op) {
-                let slope = RangePenalty { limit }.slope(pass.value(node.inputs[0]), weight)?;
-                walk.add(node.inputs[0], Value::new(slope))?;
-            }
-        }
-        Ok(walk.params)
-    }
-
     /// Moves the running statistics towards those of a batch.
     pub(crate) fn update_running(&mut self, pass: &Pass) -> Result<(), TrainError> {
-        for record in &pass.records {
-            let Record::Norm { op, of, .. } = record else { continue };
-            let moments = op.moments.get().expect("the forward pass ran");
-            let (height, width) = self.graph().shape(*of).spatial();
-            let n = (pass.logits().dim(0)? * height * width) as f32;
-            let unbiased = if n > 1.0 { n / (n - 1.0) } else { 1.0 };
-            for (name, values, factor) in [("mean", &moments.mean, 1.0), ("var", &moments.var, unbiased)] {
-                let name = format!("{of}.{name}");
-                let mut running = self.values(&name)?;
-                running.iter_mut().zip(values).for_each(|(r, v)| *r += RUNNING_SHARE * (factor * v - *r));
-                self.set(&name, running)?;
+        let batch = pass.logits().dim(0)?;
+        for (id, record) in self.graph().ids().collect::<Vec<_>>().into_iter().zip(&pass.records) {
+            let record = if let Record::Replacing { quadratic, .. } = record { quadratic } else { record };
+            if let Record::Norm { op, of, .. } = record {
+                let n = (batch * self.map_dims(*of).pixels) as f32;
+                let unbiased = if n > 1.0 { n / (n - 1.0) } else { 1.0 };
+                let moments = op.moments.get().expect("the forward pass ran");
+                self.move_running(*of, "mean", &moments.mean, 1.0)?;
+                self.move_running(*of, "var", &moments.var, unbiased)?;
+            } else if let Record::Basis { op, .. } = record {
+                let moments = op.moments.get().expect("the forward pass ran");
+                let (first, second) = (&moments.first, &moments.second);
+                for (name, values) in STATISTICS.iter().zip([&first.mean, &first.var, &second.mean, &second.var]) {
+                    self.move_running(id, name, values, 1.0)?;
+                }
             }
         }
         Ok(())
     }
 
-    fn feeds_only_activation(&self, id: NodeId) -> bool {
+    fn move_running(&mut self, id: NodeId, name: &str, batch: &[f32], factor: f32) -> Result<(), TrainError> {
+        let name = format!("{id}.{name}");
+        let mut running = self.values(&name)?;
+        running.iter_mut().zip(batch).for_each(|(r, v)| *r += RUNNING_SHARE * (factor * v - *r));
+        self.set(&name, running)
+    }
+
+    /// Channels and pixels of a node's value.
+    pub(crate) fn map_dims(&self, id: NodeId) -> Dims {
+        let shape = self.graph().shape(id);
+        Dims { channels: shape.channels(), pixels: shape.len() / shape.channels() }
+    }
+
+    /// Whether a batch norm is computed together with the one reader of its value.
+    fn fuses_with_activation(&self, id: NodeId) -> bool {
         let [reader] = self.consumers(id) else { return false };
-        matches!(self.graph().node(*reader).op, Op::Activation(_))
+        match self.graph().node(*reader).op {
+            Op::Activation(Activation::Quadratic) => self.quadratics() == Quadratics::Plain && self.replaced() >= 1.0,
+            Op::Activation(Activation::Relu) => true,
+            _ => false,
+        }
+    }
+
+    /// A quadratic activation in training, in the form and the share that it has.
+    fn quadratic(&self, id: NodeId, x: &Value) -> Result<(Value, Record), TrainError> {
+        let (value, record) = match self.quadratics() {
+            Quadratics::Plain => {
+                let (op, curve) = (ActivationOp { relu: false }, self.curve(Some(id), x.dim(1)?)?);
+                (Value::new(x.apply_op2_no_bwd(&curve, &op)?), Record::Activation { op, curve })
+            }
+            Quadratics::Hermite => {
+                let op = BasisOp { normalise_first: self.normalises_first(id), moments: Arc::default() };
+                let coefficients = Tensor::stack(&["a", "b", "c"].map(|name| self.param(id, name)), 0)?;
+                (Value::new(x.apply_op2_no_bwd(&coefficients, &op)?), Record::Basis { op, coefficients })
+            }
+        };
+        let share = self.replaced();
+        if share >= 1.0 {
+            return Ok((value, record));
+        }
+        let value = self.with_rectifier(share, &value, x)?;
+        Ok((value, Record::Replacing { share, quadratic: Box::new(record) }))
+    }
+
+    /// `share` of a quadratic's value and the rest from the rectifier of `x`.
+    fn with_rectifier(&self, share: f32, value: &Value, x: &Value) -> Result<Value, TrainError> {
+        let rectified = Value::new(x.apply_op2_no_bwd(&self.curve(None, x.dim(1)?)?, &ActivationOp { relu: true })?);
+        Ok(Value::new(blend(share, value, 1.0 - share, &rectified)?))
     }
 
     /// `[a, b, c]` of an activation, the identity where there is none.
     fn curve(&self, id: Option<NodeId>, channels: usize) -> Result<Tensor, TrainError> {
         if let Some(id) = id.filter(|&id| self.graph().node(id).op == Op::Activation(Activation::Quadratic)) {
-            return Ok(Tensor::stack(&["a", "b", "c"].map(|name| self.param(id, name)), 0)?);
+            return Ok(Tensor::from_vec(self.folded(id)?.concat(), (3, channels), &Device::Cpu)?);
         }
         let values = (0..3 * channels).map(|i| if i / channels == 1 { 1.0f32 } else { 0.0 }).collect();
         Ok(Tensor::from_vec(values, (3, channels), &Device::Cpu)?)
@@ -216,8 +249,12 @@ impl Model {
             }
             Op::Activation(_) => {
                 let curve = self.curve(Some(id), node.shape.channels())?;
-                let op = ActivationOp { relu: self.is_relu(Some(id)) };
-                (Value::new(x(0).apply_op2_no_bwd(&curve, &op)?), Record::Activation { op, curve })
+                let (op, share) = (ActivationOp { relu: self.is_relu(Some(id)) }, self.replaced());
+                let mut value = Value::new(x(0).apply_op2_no_bwd(&curve, &op)?);
+                if !op.relu && share < 1.0 {
+                    value = self.with_rectifier(share, &value, x(0))?;
+                }
+                (value, Record::Activation { op, curve })
             }
             Op::Add => (Value::new(add(x(0), x(1))?), Record::Add),
             Op::Flatten => (x(0).view(|x| x.flatten_from(1))?, Record::Flatten),
@@ -241,90 +278,5 @@ impl Model {
             values[2 * n + c] = curve.d;
         }
         Ok(Tensor::from_vec(values, (3, n), &Device::Cpu)?)
-    }
-}
-
-/// The reverse walk.
-struct Reverse {
-    /// Gradient of each node's value, as far as its readers were visited.
-    grads: Vec<Option<Value>>,
-    params: Gradients,
-}
-
-impl Reverse {
-    fn add(&mut self, id: NodeId, grad: Value) -> Result<(), TrainError> {
-        let sum = match self.grads[id.index()].take() {
-            Some(sum) => Value::new(add(&sum, &grad)?),
-            None => grad,
-        };
-        self.grads[id.index()] = Some(sum);
-        Ok(())
-    }
-
-    /// Splits the gradient of a stack of parameters.
-    fn stacked(&mut self, id: NodeId, names: &[&str], grad: Option<Tensor>) -> Result<(), TrainError> {
-        let grad = grad.expect("operations return the gradients of their parameters");
-        for (row, name) in names.iter().enumerate() {
-            self.params.insert(format!("{id}.{name}"), grad.get(row)?);
-        }
-        Ok(())
-    }
-
-    fn weighted(
-        &mut self,
-        model: &Model,
-        pass: &Pass,
-        id: NodeId,
-        op: &dyn CustomOp2,
-        grad: &Tensor,
-    ) -> Result<(), TrainError> {
-        let (y, input) = (pass.value(id), model.graph().node(id).inputs[0]);
-        let bias = match &model.graph().node(id).op {
-            Op::Conv2d(conv) => conv.bias,
-            Op::Linear(linear) => linear.bias,
-            Op::Input | Op::AvgPool(_) | Op::Activation(_) | Op::Add | Op::Flatten | Op::BatchNorm => false,
-        };
-        if bias {
-            let (_, d_bias) = BiasOp.bwd(y, model.param(id, "bias"), y, grad)?;
-            self.params.extend(d_bias.map(|d| (format!("{id}.bias"), d)));
-        }
-        let (dx, dw) = op.bwd(pass.value(input), model.param(id, "weight"), y, grad)?;
-        self.params.extend(dw.map(|d| (format!("{id}.weight"), d)));
-        dx.map_or(Ok(()), |dx| self.add(input, Value::new(dx)))
-    }
-
-    fn node(&mut self, model: &Model, pass: &Pass, id: NodeId, grad: Value) -> Result<(), TrainError> {
-        let inputs = &model.graph().node(id).inputs;
-        let x = || pass.value(inputs[0]);
-        match &pass.records[id.index()] {
-            Record::Conv(op) => self.weighted(model, pass, id, op, &grad),
-            Record::Linear(op) => self.weighted(model, pass, id, op, &grad),
-            Record::Pool(op) => match op.bwd(x(), pass.value(id), &grad)? {
-                Some(dx) => self.add(inputs[0], Value::new(dx)),
-                None => Ok(()),
-            },
-            Record::Add => {
-                self.add(inputs[0], grad.clone())?;
-                self.add(inputs[1], grad)
-            }
-            Record::Flatten => self.add(inputs[0], grad.view(|g| g.reshape(x().shape()))?),
-            Record::Norm { op, of, norm, curve } => {
-                let input = model.graph().node(*of).inputs[0];
-                let (dx, d_norm, d_curve) = op.bwd(pass.value(input), norm, curve, pass.value(id), &grad)?;
-                self.stacked(*of, &["gamma", "beta"], d_norm)?;
-                if model.graph().node(id).op == Op::Activation(Activation::Quadratic) {
-                    self.stacked(id, &["a", "b", "c"], d_curve)?;
-                }
-                dx.map_or(Ok(()), |dx| self.add(input, Value::new(dx)))
-            }
-            Record::Activation { op, curve } => {
-                let (dx, d_curve) = op.bwd(x(), curve, pass.value(id), &grad)?;
-                if !op.relu {
-                    self.stacked(id, &["a", "b", "c"], d_curve)?;
-                }
-                dx.map_or(Ok(()), |dx| self.add(inputs[0], Value::new(dx)))
-            }
-            Record::Fused | Record::Input => Ok(()),
-        }
     }
 }

@@ -1,102 +1,28 @@
-//! The training loop.
+//! A training run: a network, its data, how to train it, and what it starts from.
 
 use std::{
     ops::ControlFlow,
-    path::Path,
-    time::{Duration, Instant},
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
-use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use striae_spaces::{TypedGraph, WeightStore};
+use striae_spaces::{TypedGraph, WeightMask, WeightStore};
 
 use crate::{
-    ActivationRange, Augment, Dataset, Model, SeedTree, Splits, TrainError, augment, checkpoint,
-    evaluate::{argmax, check_shapes, evaluate_model},
-    layers::{CrossEntropy, release},
-    optim::{Sgd, SgdConfig},
-    pass::{Pass, Penalty},
-    range::ranges,
-    schedule::learning_rate,
+    SeedTree, Splits, TrainConfig, TrainError, checkpoint,
+    epoch::{Answers, Epoch},
+    evaluate::{check_shapes, evaluate_model},
+    layers::release,
+    model::Model,
+    state::{Start, State},
+    twin::rectifier_twin,
 };
 
 /// Images per evaluation pass.
 const EVAL_BATCH: usize = 128;
-/// Training images whose activation ranges are recorded.
-const RANGE_IMAGES: usize = 2048;
-
-/// How to train.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainConfig {
-    /// Passes over the training images.
-    pub epochs: usize,
-    /// Images per step; an incomplete last batch is left out.
-    pub batch: usize,
-    /// Peak learning rate.
-    pub lr: f64,
-    /// Nesterov momentum.
-    pub momentum: f32,
-    /// Weight decay of convolution and linear weights.
-    pub weight_decay: f32,
-    /// How images are varied.
-    pub augment: Augment,
-    /// Train on the first so many images only.
-    pub subset: Option<usize>,
-    /// Weight of the penalty on inputs of quadratic activations beyond `range_limit`; 0 for none.
-    pub range_penalty: f64,
-    /// Magnitude up to which the penalty is zero.
-    pub range_limit: f32,
-    /// Largest norm of the gradient; 0 for any.
-    pub clip: f32,
-    /// Share of the target that is spread over all classes.
-    pub label_smoothing: f32,
-    /// Root of all random choices.
-    pub seed: u64,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 5,
-            batch: 64,
-            lr: 0.05,
-            momentum: 0.9,
-            weight_decay: 5e-4,
-            augment: Augment::None,
-            subset: None,
-            range_penalty: 0.0,
-            range_limit: 4.0,
-            clip: 2.0,
-            label_smoothing: 0.0,
-            seed: 0,
-        }
-    }
-}
-
-impl TrainConfig {
-    fn check(&self, images: usize) -> Result<(), TrainError> {
-        let bad = |field, value, expected| Err(TrainError::Config { field, value, expected });
-        let share = |v: f32| (0.0..1.0).contains(&v);
-        let finite = |v: f64| v.is_finite() && v >= 0.0;
-        match self {
-            Self { epochs: 0, .. } => bad("epochs", 0.0, "at least 1"),
-            Self { batch, .. } if *batch == 0 || *batch > images => {
-                bad("batch", *batch as f64, "1 to the number of training images")
-            }
-            Self { lr, .. } if !finite(*lr) || *lr == 0.0 => bad("lr", *lr, "a positive number"),
-            Self { momentum, .. } if !share(*momentum) => bad("momentum", f64::from(*momentum), "0 or more, below 1"),
-            Self { label_smoothing: s, .. } if !share(*s) => {
-                bad("label_smoothing", f64::from(*s), "0 or more, below 1")
-            }
-            Self { weight_decay: w, .. } if !finite(f64::from(*w)) => bad("weight_decay", f64::from(*w), "0 or more"),
-            Self { clip, .. } if !finite(f64::from(*clip)) => bad("clip", f64::from(*clip), "0 or more"),
-            Self { range_penalty: p, .. } if !finite(*p) => bad("range_penalty", *p, "0 or more"),
-            Self { range_limit: l, .. } if !finite(f64::from(*l)) => bad("range_limit", f64::from(*l), "0 or more"),
-            _ => Ok(()),
-        }
-    }
-}
+/// Images that show how wide the activations of given weights are.
+const START_IMAGES: usize = 512;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -116,7 +42,12 @@ pub enum TrainEvent {
     },
     /// An epoch is done.
     Epoch(EpochStats),
+    /// Something happened to the teacher, which is trained first.
+    Teacher(Box<TrainEvent>),
 }
+
+/// What sees every step and epoch, and may stop training.
+pub type Observer<'o> = dyn FnMut(&TrainEvent) -> ControlFlow<()> + 'o;
 
 /// One epoch in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,9 +55,9 @@ pub enum TrainEvent {
 pub struct EpochStats {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Mean loss over the steps, penalty included.
+    /// Mean loss over the steps, penalty and teacher included.
     pub train_loss: f64,
-    /// Accuracy on the batches as they were trained on.
+    /// Accuracy on the batches as they were trained on; under `MixUp` on the labels of the larger part.
     pub train_accuracy: f64,
     /// Loss on the validation images.
     pub validation_loss: f64,
@@ -143,8 +74,6 @@ pub struct Trained {
     pub weights: WeightStore,
     /// Every epoch, those before a resumed checkpoint included.
     pub history: Vec<EpochStats>,
-    /// Ranges of the activations' inputs on training images.
-    pub ranges: Vec<ActivationRange>,
     /// Whether the observer stopped training before the last epoch.
     pub stopped: bool,
 }
@@ -156,169 +85,126 @@ impl Trained {
     }
 }
 
-/// Trains `graph` from initial weights. The observer sees every step and epoch and may stop training. With `checkpoint`,
-/// the state is saved there after each epoch; if that file exists already, training goes on from it, bit for bit.
+/// Trains `graph` from initial weights; see [`Training`].
 pub fn train(
     graph: &TypedGraph,
     splits: &Splits,
     config: &TrainConfig,
     checkpoint: Option<&Path>,
-    observer: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
+    observer: &mut Observer<'_>,
 ) -> Result<Trained, TrainError> {
-    check_shapes(graph, &splits.train)?;
-    let images = config.subset.unwrap_or(usize::MAX).min(splits.train.len());
-    config.check(images)?;
-    let seed = SeedTree::new(config.seed);
-    let mut state = State::start(graph, config, checkpoint, &seed)?;
-    let mut stopped = false;
-    while state.history.len() < config.epochs && !stopped {
-        let mut epoch = Epoch::new(config, &splits.train, images, &seed, state.history.len());
-        if epoch.run(&mut state, observer)?.is_break() {
-            stopped = true;
-            break;
-        }
-        let validation = evaluate_model(&state.model, &splits.validation, EVAL_BATCH)?;
-        if !validation.loss.is_finite() && !splits.validation.is_empty() {
-            return Err(epoch.error(validation.loss as f32, "a network run on the validation images".to_owned()));
-        }
-        let stats = epoch.stats(validation.loss, validation.accuracy);
-        state.history.push(stats);
-        if let Some(path) = checkpoint {
-            checkpoint::save(path, &state.model, &state.sgd, config, &state.history)?;
-        }
-        stopped = observer(&TrainEvent::Epoch(stats)).is_break() && state.history.len() < config.epochs;
-    }
-    let weights = state.model.weights()?;
-    let ranges = ranges(graph, &weights, &splits.train.take(RANGE_IMAGES))?;
-    release();
-    Ok(Trained { weights, history: state.history, ranges, stopped })
+    Training { checkpoint, ..Training::new(graph, splits, config) }.run(observer)
 }
 
-struct State {
-    model: Model,
-    sgd: Sgd,
-    history: Vec<EpochStats>,
+/// A training run that has yet to begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Training<'a> {
+    /// The network.
+    pub graph: &'a TypedGraph,
+    /// Its data; the test images are not looked at.
+    pub splits: &'a Splits,
+    /// How to train.
+    pub config: &'a TrainConfig,
+    /// Where the state is saved after each epoch; if that file exists already, training goes on from it, bit for bit. A
+    /// teacher has a file of its own beside it.
+    pub checkpoint: Option<&'a Path>,
+    /// Weights to start from; drawn if absent.
+    pub weights: Option<&'a WeightStore>,
+    /// Weights that stay zero from the start to the end.
+    pub mask: Option<&'a WeightMask>,
 }
 
-impl State {
-    fn start(
-        graph: &TypedGraph,
-        config: &TrainConfig,
-        checkpoint: Option<&Path>,
-        seed: &SeedTree,
-    ) -> Result<Self, TrainError> {
-        let TrainConfig { momentum, weight_decay, clip, .. } = *config;
-        let settings = SgdConfig { momentum, weight_decay, clip };
-        if let Some(path) = checkpoint.filter(|path| path.exists()) {
-            let resumed = checkpoint::load(path, graph, config)?;
-            let model = Model::from_weights(graph, &resumed.weights)?;
-            let mut sgd = Sgd::new(settings, &model)?;
-            sgd.momentum.extend(resumed.momentum);
-            return Ok(Self { model, sgd, history: resumed.history });
-        }
-        let model = Model::new(graph, &seed.child("weights"))?;
-        let sgd = Sgd::new(settings, &model)?;
-        Ok(Self { model, sgd, history: Vec::new() })
-    }
-}
-
-/// One epoch in progress.
-struct Epoch<'a> {
-    config: &'a TrainConfig,
-    data: &'a Dataset,
-    /// Image numbers in this epoch's order.
-    order: Vec<usize>,
-    seed: SeedTree,
-    /// From 0.
-    index: usize,
-    losses: f64,
-    right: usize,
-    done: usize,
-    started: Instant,
-}
-
-impl<'a> Epoch<'a> {
-    fn new(config: &'a TrainConfig, data: &'a Dataset, images: usize, seed: &SeedTree, index: usize) -> Self {
-        let seed = seed.child("epoch").index(index as u64);
-        let mut order: Vec<usize> = (0..images).collect();
-        order.shuffle(&mut seed.child("order").rng());
-        order.truncate(images / config.batch * config.batch);
-        Self { config, data, order, seed, index, losses: 0.0, right: 0, done: 0, started: Instant::now() }
+impl<'a> Training<'a> {
+    /// A run from drawn weights that leaves no checkpoint.
+    pub fn new(graph: &'a TypedGraph, splits: &'a Splits, config: &'a TrainConfig) -> Self {
+        Self { graph, splits, config, checkpoint: None, weights: None, mask: None }
     }
 
-    fn run(
-        &mut self,
+    /// Trains. The observer sees every step and epoch and may stop training.
+    pub fn run(&self, observer: &mut Observer<'_>) -> Result<Trained, TrainError> {
+        let Self { graph, splits, config, .. } = *self;
+        check_shapes(graph, &splits.train)?;
+        let images = config.subset.unwrap_or(usize::MAX).min(splits.train.len());
+        config.check(images)?;
+        if let Some(mask) = self.mask {
+            mask.check(graph)?;
+        }
+        let twin = self.train_teacher(observer)?;
+        if let Some((_, Trained { stopped: true, .. })) = &twin {
+            let weights = self.start(None)?.model.weights()?;
+            return Ok(Trained { weights, history: Vec::new(), stopped: true });
+        }
+        let mut state = self.start(twin.as_ref().map(|(_, trained)| &trained.weights))?;
+        if let Some(path) = self.checkpoint.filter(|path| path.exists()) {
+            checkpoint::load(path, &mut state, config)?;
+        }
+        let teacher = twin.map(|(graph, trained)| Model::from_weights(&graph, &trained.weights)).transpose()?;
+        let answers = teacher.as_ref().zip(config.teacher.as_ref());
+        let answers = answers.map(|(model, teacher)| Answers { model, teacher });
+        let stopped = self.epochs(&mut state, images, answers, observer)?;
+        let weights = state.averaged()?.as_ref().unwrap_or(&state.model).weights()?;
+        release();
+        Ok(Trained { weights, history: state.history, stopped })
+    }
+
+    fn start(&self, twin: Option<&WeightStore>) -> Result<State, TrainError> {
+        let shown: Vec<f32>;
+        let start = match (self.weights, twin) {
+            (Some(weights), _) => {
+                shown = self.splits.train.images(0..START_IMAGES.min(self.splits.train.len()));
+                Start::Given(weights, &shown)
+            }
+            (None, Some(twin)) if self.config.teacher.as_ref().is_some_and(|t| t.warm_start) => Start::Twin(twin),
+            (None, _) => Start::Fresh,
+        };
+        State::start(self.graph, self.config, start, self.mask, &SeedTree::new(self.config.seed))
+    }
+
+    /// The rectifier twin, trained, if there is to be one.
+    fn train_teacher(&self, observer: &mut Observer<'_>) -> Result<Option<(TypedGraph, Trained)>, TrainError> {
+        let Some(teacher) = &self.config.teacher else { return Ok(None) };
+        let (graph, config) = (rectifier_twin(self.graph)?, self.config.of_teacher(teacher));
+        let checkpoint = self.checkpoint.map(teacher_path);
+        let run = Training { checkpoint: checkpoint.as_deref(), ..Training::new(&graph, self.splits, &config) };
+        let trained = run.run(&mut |event| observer(&TrainEvent::Teacher(Box::new(event.clone()))))?;
+        Ok(Some((graph, trained)))
+    }
+
+    /// Trains the epochs that are left; whether the observer stopped.
+    fn epochs(
+        &self,
         state: &mut State,
-        observer: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, TrainError> {
-        self.started = Instant::now();
-        let epoch_images = self.order.len();
-        while self.done < epoch_images {
-            let loss = self.step(state)?;
-            let left = epoch_images * (self.config.epochs - self.index) - self.done;
-            let time_left = self.started.elapsed().mul_f64(left as f64 / self.done as f64);
-            let (epoch, images) = (self.index + 1, self.done);
-            let event = TrainEvent::Batch { epoch, loss, images, epoch_images, time_left };
-            if observer(&event).is_break() {
-                return Ok(ControlFlow::Break(()));
+        images: usize,
+        answers: Option<Answers<'_>>,
+        observer: &mut Observer<'_>,
+    ) -> Result<bool, TrainError> {
+        let Self { splits, config, .. } = *self;
+        while state.history.len() < config.epochs {
+            let mut epoch = Epoch::new(config, &splits.train, images, state.history.len());
+            (epoch.answers, epoch.mask) = (answers, self.mask);
+            if epoch.run(state, observer)?.is_break() {
+                return Ok(true);
+            }
+            let averaged = state.averaged()?;
+            let validation = evaluate_model(averaged.as_ref().unwrap_or(&state.model), &splits.validation, EVAL_BATCH)?;
+            if !validation.loss.is_finite() && !splits.validation.is_empty() {
+                return Err(epoch.error(validation.loss as f32, "a network run on the validation images".to_owned()));
+            }
+            let stats = epoch.stats(validation.loss, validation.accuracy);
+            state.history.push(stats);
+            if let Some(path) = self.checkpoint {
+                checkpoint::save(path, state, config)?;
+            }
+            if observer(&TrainEvent::Epoch(stats)).is_break() && state.history.len() < config.epochs {
+                return Ok(true);
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(false)
     }
+}
 
-    fn step(&mut self, state: &mut State) -> Result<f32, TrainError> {
-        let config = self.config;
-        let indices = &self.order[self.done..self.done + config.batch];
-        let labels: Vec<u8> = indices.iter().map(|&i| self.data.labels()[i]).collect();
-        let input = state.model.input(augment::batch(self.data, indices, config.augment, &self.seed))?;
-        let weight = config.range_penalty as f32;
-        let penalty = (weight > 0.0).then_some(Penalty { limit: config.range_limit, weight });
-        let pass = state.model.train_pass(&input, penalty)?;
-        let entropy = CrossEntropy { labels: &labels, smoothing: config.label_smoothing };
-        let (value, grad) = entropy.value_and_grad(pass.logits())?;
-        let value = value + pass.penalty;
-        if !value.is_finite() {
-            return Err(self.diverged(&state.model, &pass, value)?);
-        }
-        let rows = pass.logits().to_vec2::<f32>()?;
-        self.right += rows.iter().zip(&labels).filter(|(row, label)| argmax(row) == usize::from(**label)).count();
-        self.losses += f64::from(value) * config.batch as f64;
-        let grads = state.model.gradients(&pass, grad, penalty)?;
-        let per_epoch = self.order.len() / config.batch;
-        let step = self.index * per_epoch + self.done / config.batch;
-        let rate = learning_rate(config.lr, step, per_epoch * config.epochs);
-        state.sgd.step(&mut state.model, &grads, rate as f32)?;
-        state.model.update_running(&pass)?;
-        self.done += config.batch;
-        Ok(value)
-    }
-
-    /// Names the first node whose value is not finite.
-    fn diverged(&self, model: &Model, pass: &Pass, loss: f32) -> Result<TrainError, TrainError> {
-        let mut place = "the loss".to_owned();
-        for id in model.graph().ids() {
-            let Some(value) = &pass.values[id.index()] else { continue };
-            if value.flatten_all()?.to_vec1::<f32>()?.iter().any(|v| !v.is_finite()) {
-                place = format!("node {id}");
-                break;
-            }
-        }
-        Ok(self.error(loss, place))
-    }
-
-    fn error(&self, loss: f32, place: String) -> TrainError {
-        TrainError::Diverged { epoch: self.index + 1, step: self.done / self.config.batch + 1, loss, place }
-    }
-
-    fn stats(&self, validation_loss: f64, validation_accuracy: f64) -> EpochStats {
-        let images = self.done.max(1) as f64;
-        EpochStats {
-            epoch: self.index + 1,
-            train_loss: self.losses / images,
-            train_accuracy: self.right as f64 / images,
-            validation_loss,
-            validation_accuracy,
-            images_per_second: images / self.started.elapsed().as_secs_f64(),
-        }
-    }
+/// Where the teacher of a run is kept.
+fn teacher_path(checkpoint: &Path) -> PathBuf {
+    let stem = checkpoint.file_stem().unwrap_or_default().to_string_lossy();
+    checkpoint.with_file_name(format!("{stem}-teacher.json"))
 }

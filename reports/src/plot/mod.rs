@@ -1,4 +1,5 @@
-//! Pareto front, predicted against measured, cost per layer, latencies of a space, what pruning has left.
+//! Pareto front, predicted against measured, cost per layer, latencies of a space, the course of a training, what pruning
+//! has left.
 //!
 //! A figure is first laid out as a scene of a few kinds of shapes in logical pixels, and that scene is painted by plotters: once onto
 //! its SVG backend, once onto its bitmap backend. So both pictures come from the same drawing code, text is measured with the same
@@ -8,6 +9,7 @@
 
 mod axis;
 mod breakdown;
+mod curve;
 mod font;
 mod histogram;
 mod labels;
@@ -21,7 +23,7 @@ mod scene;
 mod theme;
 
 use crate::error::ReportError;
-use crate::view::{HistogramView, NetworkView, ParetoView, PatternView, PredictionView};
+use crate::view::{CurveView, HistogramView, NetworkView, ParetoView, PatternView, PredictionView};
 
 /// Something that can be drawn: one of the views.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +36,8 @@ pub enum Figure<'a> {
     Breakdown(&'a NetworkView),
     /// Latencies of the networks of a space.
     Histogram(&'a HistogramView),
+    /// The course of a training.
+    Curve(&'a CurveView),
     /// Diagonals that pruning has left.
     Pattern(&'a PatternView),
 }
@@ -46,6 +50,7 @@ impl Figure<'_> {
             Self::Prediction(view) => prediction::scene(view),
             Self::Breakdown(view) => breakdown::scene(view),
             Self::Histogram(view) => histogram::scene(view),
+            Self::Curve(view) => curve::scene(view),
             Self::Pattern(view) => pattern::scene(view),
         })
     }

@@ -1,8 +1,9 @@
 //! What must hold for every figure, whatever the data: nothing panics, nothing leaves the picture, no label covers another.
 
 use crate::view::{
-    CostParts, DiagonalState, HistogramBar, HistogramView, Interval, LayerPrediction, LayerView, NetworkPrediction,
-    NetworkView, ParetoPoint, ParetoView, PatternLayer, PatternRow, PatternView, PointKind, PredictionView,
+    CostParts, CurvePoint, CurveView, DiagonalState, HistogramBar, HistogramView, Interval, LayerPrediction, LayerView,
+    NetworkPrediction, NetworkView, ParetoPoint, ParetoView, PatternLayer, PatternRow, PatternView, PointKind,
+    PredictionView,
 };
 
 use super::scene::{Rect, Scene, Shape};
@@ -169,4 +170,25 @@ fn patterns_of_any_size_are_drawn() {
     assert_eq!(layers[1].diagonals(), (13, 25 + 12));
     check(Figure::Pattern(&PatternView { label: "lenet-like".to_owned(), layers }), "pattern");
     check(Figure::Pattern(&PatternView::default()), "no pattern");
+}
+
+#[test]
+fn curves() {
+    let point = |epoch: usize, accuracy: f64| CurvePoint {
+        epoch,
+        train_accuracy: accuracy - 0.02,
+        validation_accuracy: accuracy,
+        ..CurvePoint::default()
+    };
+    let cases = [
+        vec![],
+        vec![point(1, 0.5)],
+        (1..=40).map(|e| point(e, 1.0 - 0.5 / e as f64)).collect(),
+        vec![point(1, 1.0), point(2, f64::NAN), point(3, 1.0)],
+    ];
+    for points in cases {
+        let view = CurveView { title: "strianet-mnist on mnist".to_owned(), points };
+        check(Figure::Curve(&view), "curve");
+        assert_eq!(crate::table::curve(&view).to_csv().lines().count(), view.points.len() + 1);
+    }
 }

@@ -4,12 +4,14 @@
 
 mod compare;
 mod csv;
+mod curve;
 mod draw;
 mod network;
 mod study;
 mod value;
 
 pub use compare::compare;
+pub use curve::curve;
 pub(crate) use network::facts;
 pub use network::{layers, parameters, summary};
 pub use study::{headline, precision, predictions, trials};

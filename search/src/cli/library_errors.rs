@@ -11,6 +11,7 @@ use striae_he_eval::{CircuitError, HeError, SessionError};
 use striae_reports::ReportError;
 use striae_search::StudyError;
 use striae_search::bundle::LoweringError;
+use striae_search::recipe::{Recipe, RecipeError};
 use striae_search::run::RunError;
 use striae_search::storage::StoreError;
 use striae_search::verify::VerifyError;
@@ -25,6 +26,15 @@ impl From<StudyError> for Failure {
     fn from(e: StudyError) -> Self {
         let hint = e.hint();
         Self::bad_input(e, hint)
+    }
+}
+
+impl From<RecipeError> for Failure {
+    fn from(e: RecipeError) -> Self {
+        match e {
+            RecipeError::Io { path, source } => Self::unreadable(&path, &source),
+            e => Self::bad_input(e, Recipe::HINT),
+        }
     }
 }
 
@@ -179,7 +189,10 @@ impl From<TrainError> for Failure {
             TrainError::Config { .. } => "correct the value",
             TrainError::Mismatch { .. } => "choose a network for these images, or another --dataset",
             TrainError::Checkpoint { .. } => "give a new --out folder, or go on with the settings it was begun with",
-            TrainError::Diverged { .. } => return Self::unexpected(e).hint("try a lower learning rate: --lr"),
+            TrainError::Diverged { .. } => {
+                return Self::unexpected(e)
+                    .hint("try a lower learning rate (--lr 0.02), --set clip=1, or --set quadratics=hermite");
+            }
             _ => return Self::unexpected(e),
         };
         Self::bad_input(e, hint)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use striae_cost_model::{Lowerer, Packing, PlanOptions};
 use striae_spaces::TypedGraph;
-use striae_train::{ActivationRange, TrainEvent, evaluate, fold, train};
+use striae_train::{ActivationRange, TrainEvent, evaluate, fold, ranges, train};
 
 use super::{NETWORK_KEY, RunError, StudyRun, context::read_attr};
 use crate::{
@@ -157,6 +157,7 @@ impl StudyRun<'_> {
         let seconds = start.elapsed().as_secs_f64();
         self.emit(&SearchEvent::StageFinished { proposal, stage, seconds });
         trained.weights.save(&folder.join(Pick::WEIGHTS))?;
+        let ranges = ranges(&graph, &trained.weights, &self.splits.train)?;
         let packing = self.candidates.packing_of(trial).map_err(|e| foreign(e.to_string()))?;
         let options = self.plan_options(packing);
         let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options)?;
@@ -168,7 +169,7 @@ impl StudyRun<'_> {
             test_accuracy: None,
             plan: PlanSummary::new(&plan, self.options.calibration.provenance.generic),
             curve: trained.history.iter().map(|e| (e.train_loss, e.validation_accuracy)).collect(),
-            ranges: trained.ranges,
+            ranges,
             verification: None,
         }))
     }

@@ -10,6 +10,8 @@ mod training;
 use candle_core::{Device, Tensor};
 use serde::de::DeserializeOwned;
 
+use crate::layers::{Loss, Value, targets};
+
 /// Largest difference, relative to the largest number of the tensor.
 const TOLERANCE: f64 = 1e-4;
 /// Most numbers stored of one tensor.
@@ -43,6 +45,12 @@ fn close(name: &str, values: &[f32], expected: &[f64]) {
     for (i, (g, e)) in got.iter().zip(expected).enumerate() {
         assert!((g - e).abs() <= TOLERANCE * scale, "{name}[{i}]: {g} instead of {e}");
     }
+}
+
+/// Value and gradient of the loss of logits `[batch, classes]`.
+fn cross_entropy(labels: &[u8], smoothing: f32, logits: &Tensor) -> (f32, Value) {
+    let targets = targets(labels, logits.dim(1).unwrap(), smoothing);
+    Loss { targets: &targets, teacher: None }.value_and_grad(logits).unwrap()
 }
 
 fn read<T: DeserializeOwned>(json: &str) -> T {

@@ -8,10 +8,9 @@ use striae_spaces::{
     WeightStore, param_specs,
 };
 
-use super::{close, narrow, read, sequence, values};
+use super::{close, cross_entropy, narrow, read, sequence, values};
 use crate::{
     Model, SeedTree,
-    layers::CrossEntropy,
     optim::{Sgd, SgdConfig},
     pass::Penalty,
 };
@@ -63,11 +62,10 @@ fn training_steps_equal_pytorch() {
     for expected in &golden.losses {
         let input = model.input(narrow(&golden.x)).unwrap();
         let pass = model.train_pass(&input, penalty).unwrap();
-        let entropy = CrossEntropy { labels: &golden.labels, smoothing: 0.1 };
-        let (loss, grad) = entropy.value_and_grad(pass.logits()).unwrap();
+        let (loss, grad) = cross_entropy(&golden.labels, 0.1, pass.logits());
         close("loss", &[loss + pass.penalty], &[*expected]);
         let grads = model.gradients(&pass, grad, penalty).unwrap();
-        sgd.step(&mut model, &grads, 0.1).unwrap();
+        sgd.step(&mut model, &grads, 0.1, None).unwrap();
         model.update_running(&pass).unwrap();
     }
     for (name, expected) in &golden.trained {
@@ -80,11 +78,10 @@ fn fused_and_separate_activation_agree() {
     let golden = steps();
     let model = Model::new(&steps_network(), &SeedTree::new(3)).unwrap();
     let input = model.input(narrow(&golden.x)).unwrap();
-    let entropy = CrossEntropy { labels: &golden.labels, smoothing: 0.0 };
     // A penalty of weight zero keeps batch norm and activation apart.
     let grads = [None, Some(Penalty { limit: 1.0, weight: 0.0 })].map(|penalty| {
         let pass = model.train_pass(&input, penalty).unwrap();
-        model.gradients(&pass, entropy.value_and_grad(pass.logits()).unwrap().1, penalty).unwrap()
+        model.gradients(&pass, cross_entropy(&golden.labels, 0.0, pass.logits()).1, penalty).unwrap()
     });
     assert_eq!(grads[0].len(), grads[1].len());
     for (name, fused) in &grads[0] {
@@ -144,8 +141,7 @@ fn gradients_of_a_residual_network_equal_pytorch() {
     let penalty = Some(Penalty { limit: golden.limit, weight: golden.weight });
     let input = model.input(sequence(1, golden.labels.len() * graph.input_shape().len())).unwrap();
     let pass = model.train_pass(&input, penalty).unwrap();
-    let entropy = CrossEntropy { labels: &golden.labels, smoothing: 0.05 };
-    let (loss, grad) = entropy.value_and_grad(pass.logits()).unwrap();
+    let (loss, grad) = cross_entropy(&golden.labels, 0.05, pass.logits());
     close("loss", &[loss + pass.penalty], &[golden.loss]);
     let grads = model.gradients(&pass, grad, penalty).unwrap();
     assert_eq!(grads.len(), golden.grads.len());

@@ -3,6 +3,8 @@
 //! Values are f32, batch first, then channel, row, column. Every kernel splits its work independently of the number of
 //! threads and adds partial sums in a fixed order.
 
+mod basis;
+mod blend;
 mod buffers;
 mod conv;
 mod elementwise;
@@ -20,8 +22,11 @@ mod tests;
 
 pub use conv::{Conv, ConvGrads};
 
+pub(crate) use basis::{BasisMoments, BasisOp};
+pub(crate) use blend::blend;
 pub(crate) use buffers::{Value, release};
-pub(crate) use loss::{CrossEntropy, RangePenalty};
+pub(crate) use elementwise::Dims;
+pub(crate) use loss::{Loss, RangePenalty, Teacher, targets};
 pub(crate) use norm::Moments;
 pub(crate) use ops::{ActivationOp, BiasOp, ConvOp, LinearOp, NormOp, PoolOp, add, with};
 pub(crate) use pool::Pool;

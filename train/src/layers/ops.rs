@@ -38,7 +38,7 @@ pub(super) fn from_vec(values: Vec<f32>, like: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(values, like.shape(), &Device::Cpu)
 }
 
-fn dims(shape: &[usize]) -> Dims {
+pub(super) fn dims(shape: &[usize]) -> Dims {
     Dims { channels: shape[1], pixels: shape[2..].iter().product() }
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use striae_spaces::{WeightError, WeightStore};
-
-use crate::WeightMask;
+use striae_spaces::{WeightError, WeightMask, WeightStore};
 
 /// The weights of a network in blocks that are pruned as wholes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -69,7 +67,9 @@ impl Blocks {
         let mut hash = blake3::Hasher::new();
         for (name, blocks) in &self.parameters {
             hash.update(name.as_bytes()).update(&(blocks.len() as u64).to_le_bytes());
-            blocks.iter().for_each(|block| drop(hash.update(&block.to_le_bytes())));
+            blocks.iter().for_each(|block| {
+                hash.update(&block.to_le_bytes());
+            });
         }
         hash.finalize().to_hex()[..16].to_owned()
     }

@@ -141,7 +141,12 @@ impl Pruning<'_> {
         let rules = [
             ("accuracy_bound", accuracy_bound, (0.0..=1.0).contains(&accuracy_bound), "0 to 1"),
             ("first_share", first_share, share(first_share), "above 0, below 1"),
-            ("least_share", least_share, share(least_share) && least_share <= first_share, "above 0, up to first_share"),
+            (
+                "least_share",
+                least_share,
+                share(least_share) && least_share <= first_share,
+                "above 0, up to first_share",
+            ),
             ("target", target, (0.0..1.0).contains(&target), "0 or more, below 1"),
         ];
         match rules.into_iter().find(|rule| !rule.2) {

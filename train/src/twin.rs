@@ -1,0 +1,25 @@
+//! The rectifier twin of a quadratic network: the same graph with a rectifier in place of each quadratic.
+
+use striae_spaces::{Activation, GraphBuilder, Op, TypedGraph, WeightStore};
+
+use crate::TrainError;
+
+/// The twin; nodes keep their numbers.
+pub(crate) fn rectifier_twin(graph: &TypedGraph) -> Result<TypedGraph, TrainError> {
+    let mut builder = GraphBuilder::new(graph.input_shape())?;
+    for node in graph.nodes().iter().skip(1) {
+        let op = match &node.op {
+            Op::Activation(Activation::Quadratic) => Op::Activation(Activation::Relu),
+            op => op.clone(),
+        };
+        builder.push(op, &node.inputs)?;
+    }
+    Ok(builder.build()?)
+}
+
+/// `fresh` with all that the twin has learnt: everything but the coefficients of the quadratics.
+pub(crate) fn inherit(fresh: &WeightStore, twin: &WeightStore) -> WeightStore {
+    let mut weights = fresh.clone();
+    twin.iter().for_each(|(name, tensor)| weights.insert(name, tensor.clone()));
+    weights
+}
