@@ -9,6 +9,7 @@ pub mod explain;
 pub mod hybrid;
 pub mod pareto;
 pub mod prediction;
+pub mod prune;
 pub mod recipe;
 pub mod resize;
 pub mod run;

@@ -127,7 +127,8 @@ impl Places {
         for spec in param_specs(graph) {
             let layer = graph.ids().find(|id| spec.name == format!("{id}.weight"));
             if let Some(places) = layer.and_then(|layer| weights.get(&layer)) {
-                let block = |i: usize| places.get(i).and_then(|root| numbers.get(root)).copied().unwrap_or(Blocks::NONE);
+                let block =
+                    |i: usize| places.get(i).and_then(|root| numbers.get(root)).copied().unwrap_or(Blocks::NONE);
                 let count = spec.shape.iter().product();
                 blocks.set(spec.name, (0..count).map(block).collect());
             }
