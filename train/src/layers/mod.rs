@@ -6,6 +6,7 @@
 mod basis;
 mod blend;
 mod buffers;
+mod canvas;
 mod conv;
 mod elementwise;
 mod flat;
@@ -14,6 +15,7 @@ mod linear;
 mod loss;
 mod norm;
 mod ops;
+mod planes;
 mod pool;
 mod winograd;
 
