@@ -6,6 +6,7 @@ pub mod bundle;
 pub mod candidate;
 pub mod counterpart;
 pub mod explain;
+pub mod headroom;
 pub mod hybrid;
 pub mod pareto;
 pub mod prediction;

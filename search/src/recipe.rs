@@ -147,4 +147,15 @@ mod tests {
             assert!(message.starts_with(&format!("{field} = {value}: ")) && message.contains(words), "{message}");
         }
     }
+
+    #[test]
+    fn the_examples_are_recipes_of_known_networks() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/recipes");
+        let files = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path());
+        let recipes: Vec<Recipe> = files.map(|path| Recipe::from_file(&path).unwrap()).collect();
+        assert!(recipes.len() >= 5, "{}", recipes.len());
+        for Recipe { network, dataset, .. } in recipes {
+            assert!(dataset.parse::<DatasetName>().is_ok() && striae_spaces::zoo::build(&network).is_ok(), "{network}");
+        }
+    }
 }

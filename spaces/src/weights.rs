@@ -142,8 +142,12 @@ impl WeightStore {
             .collect::<Result<Vec<_>, WeightError>>()?;
         let file = safetensors::serialize(views, None).map_err(format)?;
         let partial = path.with_extension("partial");
-        fs_err::write(&partial, file).map_err(io)?;
-        fs_err::rename(&partial, path).map_err(io)
+        let written = fs_err::write(&partial, file).and_then(|()| fs_err::rename(&partial, path));
+        if written.is_err() {
+            // On a full disk what is half-written would take the room that the next attempt needs.
+            let _ = fs_err::remove_file(&partial);
+        }
+        written.map_err(io)
     }
 
     /// Reads a safetensors file of f32 tensors.

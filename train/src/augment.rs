@@ -129,7 +129,7 @@ impl Hole {
             return Self { rows: (0, 0), columns: (0, 0) };
         }
         let mut span = |length: usize| {
-            let centre = ((within(1.0) + 1.0) / 2.0 * length as f32) as usize;
+            let centre = ((0.5 + within(0.5)) * length as f32) as usize;
             (centre.saturating_sub(side / 2).min(length), (centre + side.div_ceil(2)).min(length))
         };
         Self { rows: span(height), columns: span(width) }

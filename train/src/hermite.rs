@@ -32,7 +32,7 @@ impl Model {
     }
 
     /// Brings plain quadratics into Hermite form without changing the network, with the statistics of `images`.
-    pub(crate) fn into_hermite(&mut self, images: &Value) -> Result<(), TrainError> {
+    pub(crate) fn bring_to_hermite(&mut self, images: &Value) -> Result<(), TrainError> {
         let values = self.eval_pass(images)?;
         let mut statistics = Vec::new();
         for id in self.quadratic_nodes() {

@@ -169,11 +169,9 @@ impl Model {
     /// Whether a batch norm is computed together with the one reader of its value.
     fn fuses_with_activation(&self, id: NodeId) -> bool {
         let [reader] = self.consumers(id) else { return false };
-        match self.graph().node(*reader).op {
-            Op::Activation(Activation::Quadratic) => self.quadratics() == Quadratics::Plain && self.replaced() >= 1.0,
-            Op::Activation(Activation::Relu) => true,
-            _ => false,
-        }
+        let Op::Activation(activation) = self.graph().node(*reader).op else { return false };
+        let plain = self.quadratics() == Quadratics::Plain && self.replaced() >= 1.0;
+        activation == Activation::Relu || plain
     }
 
     /// A quadratic activation in training, in the form and the share that it has.

@@ -1,4 +1,5 @@
-//! Ranges of the values that enter activations: what CKKS needs to choose its scale and to bound its error.
+//! Ranges of the values that enter activations, and of the logits: what CKKS needs to choose its scale and to bound its
+//! error.
 
 use serde::{Deserialize, Serialize};
 use striae_spaces::{NodeId, Op, TypedGraph, WeightStore};
@@ -10,36 +11,39 @@ const BATCH: usize = 128;
 /// Fraction of values above the recorded quantile.
 const TAIL: f64 = 1e-4;
 
-/// Range of one activation's input.
+/// Range of one activation's input, or of the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActivationRange {
-    /// The activation.
+    /// The activation, or the output.
     pub node: NodeId,
-    /// Smallest input.
+    /// Smallest value.
     pub min: f32,
-    /// Largest input.
+    /// Largest value.
     pub max: f32,
-    /// Magnitude that 99.99 % of the inputs stay within.
+    /// Magnitude that 99.99 % of the values stay within.
     pub quantile: f32,
 }
 
-/// Records the range of the input of every activation over a data set.
+/// Records over a data set the range of the input of every activation, in the network's order, and of the logits.
 pub fn ranges(graph: &TypedGraph, weights: &WeightStore, data: &Dataset) -> Result<Vec<ActivationRange>, TrainError> {
     check_shapes(graph, data)?;
     let model = Model::from_weights(graph, weights)?;
-    let activations: Vec<NodeId> = graph.ids().filter(|&id| matches!(graph.node(id).op, Op::Activation(_))).collect();
+    let activations = graph.ids().filter(|&id| matches!(graph.node(id).op, Op::Activation(_)));
+    // The node, and where its values are.
+    let mut places: Vec<(NodeId, NodeId)> = activations.map(|id| (id, graph.node(id).inputs[0])).collect();
+    places.push((graph.output(), graph.output()));
     let mut records: Vec<Record> =
-        activations.iter().map(|&id| Record::new(graph.shape(id).len() * data.len())).collect();
+        places.iter().map(|&(_, at)| Record::new(graph.shape(at).len() * data.len())).collect();
     for start in (0..data.len()).step_by(BATCH) {
         let end = (start + BATCH).min(data.len());
         let values = model.eval_pass(&model.input(data.images(start..end))?)?;
-        for (id, record) in activations.iter().zip(&mut records) {
-            let input = values[graph.node(*id).inputs[0].index()].as_ref().expect("inputs of activations are kept");
-            with(input, |values| record.add(values))?;
+        for ((_, at), record) in places.iter().zip(&mut records) {
+            let value = values[at.index()].as_ref().expect("inputs of activations and the output are kept");
+            with(value, |values| record.add(values))?;
         }
     }
-    Ok(activations.into_iter().zip(records).map(|(node, record)| record.finish(node)).collect())
+    Ok(places.into_iter().zip(records).map(|((node, _), record)| record.finish(node)).collect())
 }
 
 /// Keeps the extremes and the magnitudes above the quantile, whose number is known beforehand.

@@ -47,7 +47,7 @@ impl State {
         if config.quadratics == Quadratics::Hermite {
             match start {
                 Start::Fresh | Start::Twin(_) => model.start_hermite()?,
-                Start::Given(_, images) => model.into_hermite(&model.input(images.to_vec())?)?,
+                Start::Given(_, images) => model.bring_to_hermite(&model.input(images.to_vec())?)?,
             }
         }
         let TrainConfig { momentum, weight_decay, clip, ema, .. } = *config;

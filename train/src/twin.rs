@@ -8,10 +8,8 @@ use crate::TrainError;
 pub(crate) fn rectifier_twin(graph: &TypedGraph) -> Result<TypedGraph, TrainError> {
     let mut builder = GraphBuilder::new(graph.input_shape())?;
     for node in graph.nodes().iter().skip(1) {
-        let op = match &node.op {
-            Op::Activation(Activation::Quadratic) => Op::Activation(Activation::Relu),
-            op => op.clone(),
-        };
+        let quadratic = node.op == Op::Activation(Activation::Quadratic);
+        let op = if quadratic { Op::Activation(Activation::Relu) } else { node.op.clone() };
         builder.push(op, &node.inputs)?;
     }
     Ok(builder.build()?)

@@ -8,11 +8,11 @@ use common::{chain, linear, quadratic, quiet, small_network};
 use rand::RngExt;
 use striae_spaces::{
     Activation, AvgPool, Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, NodeId, Op, Padding, Shape, TypedGraph,
-    WeightStore, param_specs,
+    WeightMask, WeightStore, param_specs,
 };
 use striae_train::{
-    Augment, GlyphConfig, MIN_CURVATURE, Model, SeedTree, Splits, TrainConfig, TrainError, TrainEvent, Trained,
-    evaluate, fold, glyphs, logits, ranges, train,
+    Augment, GlyphConfig, MIN_CURVATURE, Model, Quadratics, SeedTree, Splits, TeacherConfig, TrainConfig, TrainError,
+    TrainEvent, Trained, Training, evaluate, fold, glyphs, logits, ranges, train,
 };
 
 fn small_splits() -> Splits {
@@ -101,17 +101,35 @@ fn same_seed_same_network_at_any_number_of_threads() {
     }
 }
 
+/// Every option at once.
+fn everything(epochs: usize) -> TrainConfig {
+    TrainConfig {
+        epochs,
+        batch: 32,
+        augment: Augment::Affine,
+        cutout: 6,
+        mixup: 0.4,
+        label_smoothing: 0.1,
+        ema: 0.9,
+        quadratics: Quadratics::Hermite,
+        replacement: 0.5,
+        range_penalty: 0.01,
+        teacher: Some(TeacherConfig { epochs: 1, ..TeacherConfig::default() }),
+        ..TrainConfig::default()
+    }
+}
+
 #[test]
 fn resumed_training_equals_uninterrupted_training() {
     let (graph, splits) = (small_network(Shape::map(1, 28, 28), 8, 2), small_splits());
-    let config = TrainConfig { epochs: 3, batch: 32, augment: Augment::Shift, ..TrainConfig::default() };
+    let config = everything(3);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.json");
     let whole = train(&graph, &splits, &config, None, &mut quiet).unwrap();
     // Stopped in the middle of the second epoch: the first is kept.
     let mut stop = |event: &TrainEvent| match event {
         TrainEvent::Batch { epoch: 2, images, .. } if *images > 100 => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
+        TrainEvent::Batch { .. } | TrainEvent::Epoch(_) | TrainEvent::Teacher(_) => ControlFlow::Continue(()),
     };
     let part = train(&graph, &splits, &config, Some(&path), &mut stop).unwrap();
     assert!(part.stopped && part.history.len() == 1);
@@ -119,11 +137,11 @@ fn resumed_training_equals_uninterrupted_training() {
     assert!(resumed.weights == whole.weights);
     assert_eq!(curve(&resumed), curve(&whole));
     assert!(!resumed.stopped && !whole.stopped);
-    // One JSON file, one file of tensors, nothing half-written.
+    // One JSON file, one file of tensors, the same for the teacher, nothing half-written.
     let mut files: Vec<String> =
         std::fs::read_dir(folder.path()).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
     files.sort();
-    assert_eq!(files, ["run-3.safetensors", "run.json"]);
+    assert_eq!(files, ["run-3.safetensors", "run-teacher-1.safetensors", "run-teacher.json", "run.json"]);
     // A finished run gives its result again.
     let again = train(&graph, &splits, &config, Some(&path), &mut quiet).unwrap();
     assert!(again.weights == resumed.weights);
@@ -160,6 +178,68 @@ fn foreign_and_broken_checkpoints_are_refused() {
     std::fs::write(&path, &json).unwrap();
     std::fs::write(folder.path().join("run-1.safetensors"), [1, 2, 3]).unwrap();
     assert!(message(&graph, &config).contains("run-1.safetensors"));
+}
+
+/// Writing to /dev/full fails as on a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_old_checkpoint() {
+    let (graph, splits) = (small_network(Shape::map(1, 28, 28), 4, 1), small_splits());
+    let config = TrainConfig { epochs: 2, batch: 32, ..TrainConfig::default() };
+    let whole = train(&graph, &splits, &config, None, &mut quiet).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.json");
+    for partial in ["run-2.partial", "run.partial"] {
+        let full = || std::os::unix::fs::symlink("/dev/full", folder.path().join(partial)).unwrap();
+        let mut fill = |event: &TrainEvent| {
+            if let TrainEvent::Batch { epoch: 2, images: 32, .. } = event {
+                full();
+            }
+            ControlFlow::Continue(())
+        };
+        let error = train(&graph, &splits, &config, Some(&path), &mut fill).unwrap_err().to_string();
+        assert!(error.contains("No space left on device"), "{error}");
+        assert!(std::fs::read_to_string(&path).unwrap().contains("run-1.safetensors"));
+    }
+    // With room again, training goes on from the first epoch.
+    let resumed = train(&graph, &splits, &config, Some(&path), &mut quiet).unwrap();
+    assert!(resumed.weights == whole.weights);
+}
+
+#[test]
+fn hermite_form_folds_and_survives_a_restart_from_its_weights() {
+    let (graph, splits) = (rich_network(), small_splits());
+    let config = TrainConfig { epochs: 2, batch: 32, quadratics: Quadratics::Hermite, ..TrainConfig::default() };
+    let trained = train(&graph, &splits, &config, None, &mut quiet).unwrap();
+    let before = evaluate(&graph, &trained.weights, &splits.test, 64).unwrap();
+    assert_eq!(before.accuracy, evaluate(&graph, &trained.weights, &splits.test, 7).unwrap().accuracy);
+    // From these weights a step at next to no learning rate stays where it is: the form changes, the network does not.
+    let still = TrainConfig { epochs: 1, lr: 1e-12, subset: Some(32), ..config };
+    let training = Training { weights: Some(&trained.weights), ..Training::new(&graph, &splits, &still) };
+    let after = training.run(&mut quiet).unwrap();
+    let images = splits.test.images(0..64);
+    let [old, new] = [&trained.weights, &after.weights].map(|w| logits(&graph, w, &images).unwrap());
+    let scale = old.iter().flatten().fold(0f32, |m, v| m.max(v.abs()));
+    // The running statistics move by a tenth of one batch's.
+    assert!(old.iter().flatten().zip(new.iter().flatten()).all(|(a, b)| (a - b).abs() < 0.3 * scale));
+}
+
+#[test]
+fn masked_weights_stay_zero_through_training_and_averages() {
+    let (graph, splits) = (small_network(Shape::map(1, 28, 28), 8, 2), small_splits());
+    let config = TrainConfig { epochs: 1, batch: 32, ema: 0.9, ..TrainConfig::default() };
+    let start = train(&graph, &splits, &config, None, &mut quiet).unwrap().weights;
+    let mut mask = WeightMask::default();
+    mask.insert("n1.weight", (0..200).map(|i| i % 3 != 0).collect());
+    let training = Training { weights: Some(&start), mask: Some(&mask), ..Training::new(&graph, &splits, &config) };
+    let weights = training.run(&mut quiet).unwrap().weights;
+    let kept = &weights.get("n1.weight").unwrap().data;
+    assert!(kept.iter().enumerate().all(|(i, w)| (i % 3 == 0) == (*w == 0.0)));
+    assert!(weights.get("n4.weight").unwrap() != start.get("n4.weight").unwrap(), "the rest is trained");
+    let mut foreign = WeightMask::default();
+    foreign.insert("n4.weight", vec![true]);
+    let training = Training { mask: Some(&foreign), ..training };
+    assert!(training.run(&mut quiet).unwrap_err().to_string().contains("n4.weight"));
 }
 
 #[test]

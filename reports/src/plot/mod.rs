@@ -1,5 +1,5 @@
-//! Pareto front, predicted against measured, cost per layer, latencies of a space, the course of a training, what pruning
-//! has left.
+//! Pareto front, predicted against measured, cost per layer, latencies of a space, what pruning has left,
+//! the course of a training.
 //!
 //! A figure is first laid out as a scene of a few kinds of shapes in logical pixels, and that scene is painted by plotters: once onto
 //! its SVG backend, once onto its bitmap backend. So both pictures come from the same drawing code, text is measured with the same

@@ -150,6 +150,27 @@ fn histograms_of_any_bars() {
 }
 
 #[test]
+fn curves() {
+    let point = |epoch: usize, accuracy: f64| CurvePoint {
+        epoch,
+        train_accuracy: accuracy - 0.02,
+        validation_accuracy: accuracy,
+        ..CurvePoint::default()
+    };
+    let cases = [
+        vec![],
+        vec![point(1, 0.5)],
+        (1..=40).map(|e| point(e, 1.0 - 0.5 / e as f64)).collect(),
+        vec![point(1, 1.0), point(2, f64::NAN), point(3, 1.0)],
+    ];
+    for points in cases {
+        let view = CurveView { title: "strianet-mnist on mnist".to_owned(), points };
+        check(Figure::Curve(&view), "curve");
+        assert_eq!(crate::table::curve(&view).to_csv().lines().count(), view.points.len() + 1);
+    }
+}
+
+#[test]
 fn patterns_of_any_size_are_drawn() {
     use DiagonalState::{Absent, Kept, Pruned};
     let layer = |inputs: u32, rotations: usize| {
@@ -170,25 +191,4 @@ fn patterns_of_any_size_are_drawn() {
     assert_eq!(layers[1].diagonals(), (13, 25 + 12));
     check(Figure::Pattern(&PatternView { label: "lenet-like".to_owned(), layers }), "pattern");
     check(Figure::Pattern(&PatternView::default()), "no pattern");
-}
-
-#[test]
-fn curves() {
-    let point = |epoch: usize, accuracy: f64| CurvePoint {
-        epoch,
-        train_accuracy: accuracy - 0.02,
-        validation_accuracy: accuracy,
-        ..CurvePoint::default()
-    };
-    let cases = [
-        vec![],
-        vec![point(1, 0.5)],
-        (1..=40).map(|e| point(e, 1.0 - 0.5 / e as f64)).collect(),
-        vec![point(1, 1.0), point(2, f64::NAN), point(3, 1.0)],
-    ];
-    for points in cases {
-        let view = CurveView { title: "strianet-mnist on mnist".to_owned(), points };
-        check(Figure::Curve(&view), "curve");
-        assert_eq!(crate::table::curve(&view).to_csv().lines().count(), view.points.len() + 1);
-    }
 }

@@ -8,6 +8,7 @@ use striae_cost_model::{Calibration, CkksParams, Lowerer, Plan, PlanOptions, Sec
 use striae_reports::export::{create_folder, model_card, write};
 use striae_reports::view::{BundleView, FileView};
 use striae_search::bundle::{FORMAT, Manifest};
+use striae_search::headroom;
 use striae_search::run::{Pick, load_data, picks_of};
 use striae_search::summary::PlanSummary;
 use striae_search::view;
@@ -85,6 +86,7 @@ fn gather(files: &StudyFiles, pick: &Pick, lowerer: &mut Lowerer<'_>) -> Result<
     let packing = Some(pick.plan.packing);
     let options = PlanOptions { params: Some(params), packing, ..PlanOptions::default() };
     let plan = lowerer.plan(&graph, &options)?;
+    headroom::check(&plan.params, &plan.program, (&graph, &weights), &pick.ranges)?;
     let splits = load_data(study)?;
     let origin = Origin {
         study: study.name(),

@@ -11,6 +11,7 @@ use striae_he_eval::{CircuitError, HeError, SessionError};
 use striae_reports::ReportError;
 use striae_search::StudyError;
 use striae_search::bundle::LoweringError;
+use striae_search::headroom::HeadroomError;
 use striae_search::recipe::{Recipe, RecipeError};
 use striae_search::run::RunError;
 use striae_search::storage::StoreError;
@@ -34,6 +35,18 @@ impl From<RecipeError> for Failure {
         match e {
             RecipeError::Io { path, source } => Self::unreadable(&path, &source),
             e => Self::bad_input(e, Recipe::HINT),
+        }
+    }
+}
+
+impl From<HeadroomError> for Failure {
+    fn from(e: HeadroomError) -> Self {
+        match e {
+            HeadroomError::Weights(e) => e.into(),
+            e => Self::bad_input(
+                e,
+                "train it again with a range penalty (range_penalty = 0.01) or in Hermite form (quadratics = \"hermite\")",
+            ),
         }
     }
 }

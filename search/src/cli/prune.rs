@@ -14,12 +14,13 @@ use striae_reports::export::{create_folder, write};
 use striae_reports::format::percent;
 use striae_reports::plot::{Figure, svg};
 use striae_reports::table::{Side, Table, Value};
+use striae_search::headroom;
 use striae_search::prune::{BlockMap, Unit, pattern, ungrouped};
 use striae_search::recipe::Recipe;
 use striae_spaces::{NotationError, TypedGraph, WeightMask, WeightStore};
 use striae_train::{
     DatasetName, Evaluation, PruneConfig, PruneEvent, PruneRound, Pruned, Pruning, SeedTree, Splits, TrainConfig,
-    TrainEvent, Training, evaluate, fold, load,
+    TrainEvent, Training, evaluate, fold, load, ranges,
 };
 
 use super::arch::read_text;
@@ -184,6 +185,8 @@ pub(crate) fn run(args: &PruneArgs, output: Output) -> Outcome {
     let program = lowerer.lower(&graph, &params, &options)?;
     let estimate = estimate(&program, &params, &chosen.calibration);
     let plan = Plan { params, options, program, estimate };
+    let ranges = ranges(&graph, &weights, &run.splits.train)?;
+    headroom::check(&plan.params, &plan.program, (&graph, &weights), &ranges)?;
     let all = lowerer.lower(&graph, &plan.params, &dense.options)?;
     write_picture(&args.out, &pattern(&run.label, &graph, &all, &plan.program))?;
     // The test set is read here, once, when nothing is left to decide.

@@ -13,8 +13,8 @@ use striae_reports::view::{CurvePoint, CurveView};
 use striae_search::recipe::Recipe;
 use striae_spaces::{ArchId, TypedGraph};
 use striae_train::{
-    ActivationRange, DatasetName, EpochStats, Evaluation, SeedTree, Splits, TrainConfig, TrainEvent, Trained, evaluate,
-    fold, load, ranges, train,
+    ActivationRange, DataError, DatasetName, EpochStats, Evaluation, SeedTree, Splits, TrainConfig, TrainEvent,
+    Trained, evaluate, fold, load, ranges, train,
 };
 
 use super::arch::{Arch, BUNDLE_FILE};
@@ -101,12 +101,15 @@ struct Metrics<'a> {
 pub(crate) fn run(args: &TrainArgs, output: Output) -> Outcome {
     let (recipe, arch) = read_recipe(args)?;
     let in_recipe = |e: Failure| if is_recipe(&args.what) { e.in_file(Path::new(&args.what)) } else { e };
-    let dataset: DatasetName = recipe.dataset.parse().map_err(|e: striae_train::DataError| in_recipe(e.into()))?;
+    let dataset: DatasetName = recipe.dataset.parse().map_err(|e: DataError| in_recipe(e.into()))?;
     let config = &recipe.training;
     let checkpoint = args.out.join(CHECKPOINT);
     check_folder(args, &checkpoint)?;
     let seed = SeedTree::new(config.seed).child("data");
-    let splits = load(dataset, args.data_dir.as_deref(), recipe.validation, &seed)?;
+    let splits = load(dataset, args.data_dir.as_deref(), recipe.validation, &seed).map_err(|e| {
+        let of_recipe = matches!(e, DataError::Config { .. });
+        if of_recipe { in_recipe(e.into()) } else { e.into() }
+    })?;
     let interrupt = Interrupt::listen()?;
     // A run that is refused must leave no folder behind, so the folder waits for the first step.
     let created = args.out.exists();
@@ -236,9 +239,10 @@ fn learn(
     let of_teacher = config.teacher.as_ref().map_or(0, |t| t.epochs);
     let mut progress = Progress::new(output, ((of_teacher + config.epochs) * images) as u64);
     let trained = train(&arch.graph, splits, config, Some(&out.join(CHECKPOINT)), &mut |event| {
-        match event {
-            TrainEvent::Teacher(event) => show(event, "teacher, ", (0, of_teacher), &mut progress),
-            event => show(event, "", (of_teacher, config.epochs), &mut progress),
+        if let TrainEvent::Teacher(event) = event {
+            show(event, "teacher, ", (0, of_teacher), &mut progress);
+        } else {
+            show(event, "", (of_teacher, config.epochs), &mut progress);
         }
         if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
