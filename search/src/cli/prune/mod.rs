@@ -1,29 +1,25 @@
 //! `striae prune`: takes diagonals from a trained network, and with them rotations and multiplications.
 
+mod finished;
+mod report;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
-use striae_cost_model::{
-    CostError, Diagonals, HeProgram, LowerOptions, Lowerer, Packing, Plan, PlanOptions, Strategy, StrategyChoice,
-    estimate,
-};
+use striae_cost_model::{Diagonals, LowerOptions, Lowerer, Packing, Plan, PlanOptions, estimate};
 use striae_reports::export::{create_folder, write};
 use striae_reports::format::percent;
 use striae_reports::plot::{Figure, svg};
-use striae_reports::table::{Side, Table, Value};
+use striae_reports::view::PatternView;
 use striae_search::headroom;
-use striae_search::prune::{BlockMap, Unit, pattern, ungrouped};
-use striae_search::recipe::Recipe;
-use striae_spaces::{NotationError, TypedGraph, WeightMask, WeightStore};
+use striae_search::prune::{BlockMap, Unit, pattern};
+use striae_spaces::WeightMask;
 use striae_train::{
-    DatasetName, Evaluation, PruneConfig, PruneEvent, PruneRound, Pruned, Pruning, SeedTree, Splits, TrainConfig,
-    TrainEvent, Training, evaluate, fold, load, ranges,
+    PruneConfig, PruneEvent, PruneRound, Pruned, Pruning, TrainConfig, TrainEvent, evaluate, fold, ranges,
 };
 
-use super::arch::read_text;
 use super::calibration::CalibrationArgs;
 use super::exit::Exit;
 use super::export::{Origin, contents, fill};
@@ -31,6 +27,9 @@ use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
+
+use finished::{Run, read_run};
+use report::{Report, costs, print, ungrouped_costs};
 
 /// Images per pass when the test set is read.
 const TEST_BATCH: usize = 128;
@@ -99,56 +98,10 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// What is read of a run's `metrics.json`.
-#[derive(Deserialize)]
-struct RunMetrics {
-    network: String,
-}
-
-/// A finished training.
-struct Run {
-    label: String,
-    graph: TypedGraph,
-    dataset: DatasetName,
-    splits: Splits,
-    training: TrainConfig,
-    weights: WeightStore,
-}
-
-/// What a lowering costs.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Costs {
-    rotations: u64,
-    /// With all rotations on the inputs, as SpENCNN counts them.
-    rotations_hoisted_on_inputs: u64,
-    multiplications: u64,
-    latency_ms: f64,
-}
-
-/// `pruned.json`, and what `--json` prints.
-#[derive(Serialize)]
-struct Report<'a> {
-    format: u32,
-    network: String,
-    packing: Packing,
-    unit: Unit,
-    config: &'a PruneConfig,
-    blocks: usize,
-    blocks_left: usize,
-    rounds: &'a [PruneRound],
-    validation_accuracy_before: f64,
-    validation_accuracy: f64,
-    test: &'a Evaluation,
-    /// The network with all convolutions dense.
-    ungrouped: Option<Costs>,
-    before: Costs,
-    after: Costs,
-}
-
 /// Runs `striae prune`.
 pub(crate) fn run(args: &PruneArgs, output: Output) -> Outcome {
     check_folder(args)?;
-    let run = read_run(args)?;
+    let run = read_run(&args.run, args.data_dir.as_deref())?;
     let chosen = args.calibration.load(output)?;
     let mut lowerer = Lowerer::new(&chosen.calibration);
     let dense = lowerer.plan(&run.graph, &PlanOptions { packing: args.packing, ..PlanOptions::default() })?;
@@ -224,7 +177,9 @@ pub(crate) fn run(args: &PruneArgs, output: Output) -> Outcome {
         std::fs::remove_dir_all(&bundle).map_err(|e| Failure::unwritable(&bundle, &e))?;
     }
     create_folder(&bundle, |folder| fill(folder, &contents))?;
-    print(&report, &args.out, output)
+    print(&report, &args.out, output)?;
+    output.note(format_args!("run it encrypted with `striae verify {}`", bundle.display()));
+    Ok(Exit::Success)
 }
 
 /// Whether `--out` and `--resume` agree.
@@ -244,34 +199,6 @@ fn check_folder(args: &PruneArgs) -> Result<(), Failure> {
         }
         (true, true) | (false, false) => Ok(()),
     }
-}
-
-fn read_run(args: &PruneArgs) -> Result<Run, Failure> {
-    const NOT_A_RUN: &str = "give the folder of a training that `striae train` has finished";
-    let path = args.run.join("metrics.json");
-    let text = read_text(&path).map_err(|e| e.hint(NOT_A_RUN))?;
-    let bad = |e: String| Failure::bad_input(format!("{}: {e}", path.display()), NOT_A_RUN);
-    let metrics: RunMetrics = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-    let graph: TypedGraph =
-        metrics.network.parse().map_err(|e: NotationError| Failure::from(e).in_file(&path).hint(NOT_A_RUN))?;
-    let recipe = Recipe::from_file(&args.run.join("recipe.toml"))?;
-    let dataset: DatasetName = recipe.dataset.parse()?;
-    let training = recipe.training;
-    let seed = SeedTree::new(training.seed).child("data");
-    let splits = load(dataset, args.data_dir.as_deref(), recipe.validation, &seed)?;
-    let checkpoint = args.run.join("checkpoint.json");
-    if !checkpoint.exists() {
-        return Err(Failure::bad_input(format!("{}: does not exist", checkpoint.display()), NOT_A_RUN));
-    }
-    // Nothing is left to train: this only reads the state after the last epoch.
-    let mut stop = |_: &TrainEvent| ControlFlow::Break(());
-    let finished = Training { checkpoint: Some(&checkpoint), ..Training::new(&graph, &splits, &training) };
-    let trained = finished.run(&mut stop)?;
-    if trained.stopped {
-        return Err(Failure::bad_input(format!("{}: the training is not finished", args.run.display()), NOT_A_RUN));
-    }
-    let label = args.run.file_name().map_or_else(|| "network".to_owned(), |name| name.to_string_lossy().into_owned());
-    Ok(Run { label, graph, dataset, splits, training, weights: trained.weights })
 }
 
 fn prune(args: &PruneArgs, run: &Run, map: &BlockMap, config: &PruneConfig, output: Output) -> Result<Pruned, Failure> {
@@ -320,66 +247,6 @@ fn prune(args: &PruneArgs, run: &Run, map: &BlockMap, config: &PruneConfig, outp
     Ok(pruned?)
 }
 
-fn costs(lowerer: &mut Lowerer<'_>, graph: &TypedGraph, plan: &Plan) -> Result<Costs, CostError> {
-    let strategy = StrategyChoice::Always(Strategy::InputSide);
-    let hoisted: HeProgram = lowerer.lower(graph, &plan.params, &LowerOptions { strategy, ..plan.options.clone() })?;
-    let counts = plan.program.counts();
-    Ok(Costs {
-        rotations: counts.rotations(),
-        rotations_hoisted_on_inputs: hoisted.counts().rotations(),
-        multiplications: counts.plain_mults,
-        latency_ms: plan.estimate.latency.0 * 1e3,
-    })
-}
-
-/// What the network costs with dense convolutions, under the same parameters; nothing where it has no others.
-fn ungrouped_costs(lowerer: &mut Lowerer<'_>, graph: &TypedGraph, plan: &Plan) -> Result<Option<Costs>, Failure> {
-    let dense = ungrouped(graph).map_err(Failure::unexpected)?;
-    if dense == *graph {
-        return Ok(None);
-    }
-    let program = lowerer.lower(&dense, &plan.params, &plan.options)?;
-    let estimate = estimate(&program, &plan.params, lowerer.calibration());
-    let plan = Plan { program, estimate, ..plan.clone() };
-    Ok(Some(costs(lowerer, &dense, &plan)?))
-}
-
-fn write_picture(out: &Path, view: &striae_reports::view::PatternView) -> Result<(), Failure> {
+fn write_picture(out: &Path, view: &PatternView) -> Result<(), Failure> {
     Ok(write(&out.join("pattern.svg"), svg(Figure::Pattern(view))?.as_bytes())?)
-}
-
-fn print(report: &Report<'_>, out: &Path, output: Output) -> Outcome {
-    if output.json {
-        output.value(report)?;
-        return Ok(Exit::Success);
-    }
-    let columns = ["", "rotations", "all on inputs", "multiplications", "latency"];
-    let mut table = Table::new(columns.map(|name| (name, if name.is_empty() { Side::Left } else { Side::Right })));
-    let rows = [("dense, G = 1", report.ungrouped), ("before", Some(report.before)), ("after", Some(report.after))];
-    let base = report.ungrouped.unwrap_or(report.before);
-    for (name, costs) in rows.into_iter().filter_map(|(name, costs)| Some((name, costs?))) {
-        let of = |count: u64, all: u64| {
-            Value::new(format!("{count} ({})", percent(count as f64 / all.max(1) as f64, 1)), &count)
-        };
-        table.push([
-            Value::new(name, &name),
-            of(costs.rotations, base.rotations),
-            of(costs.rotations_hoisted_on_inputs, base.rotations_hoisted_on_inputs),
-            of(costs.multiplications, base.multiplications),
-            Value::new(format!("{:.1} ms", costs.latency_ms), &costs.latency_ms),
-        ]);
-    }
-    output.table(&table)?;
-    output.line(format_args!(
-        "{} of {} blocks left; validation accuracy {} (before {}), test accuracy {} ({} images)",
-        report.blocks_left,
-        report.blocks,
-        percent(report.validation_accuracy, 2),
-        percent(report.validation_accuracy_before, 2),
-        percent(report.test.accuracy, 2),
-        report.test.images
-    ))?;
-    output.line(format_args!("written: {}", out.display()))?;
-    output.note(format_args!("run it encrypted with `striae verify {}`", out.join(BUNDLE).display()));
-    Ok(Exit::Success)
 }
