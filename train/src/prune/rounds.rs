@@ -156,10 +156,9 @@ impl Pruning<'_> {
     }
 
     fn start(&self) -> Result<State, TrainError> {
-        if let Some(state) = self.folder.map(|folder| state::load(folder, self.graph, self.config, self.blocks)) {
-            if let Some(state) = state? {
-                return Ok(state);
-            }
+        let begun = self.folder.map(|folder| state::load(folder, self.graph, self.config, self.blocks));
+        if let Some(state) = begun.transpose()?.flatten() {
+            return Ok(state);
         }
         let start_accuracy = evaluate(self.graph, self.weights, &self.splits.validation, EVAL_BATCH)?.accuracy;
         if start_accuracy < self.config.accuracy_bound {
