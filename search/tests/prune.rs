@@ -12,6 +12,7 @@ use striae_cost_model::{
     Strategy, StrategyChoice,
 };
 use striae_he_eval::{RnsBackend, Seed, Session, reference};
+use striae_reports::view::PatternLayer;
 use striae_search::prune::{BlockMap, Unit, pattern};
 use striae_spaces::{TypedGraph, WeightMask, WeightStore};
 use striae_train::{DatasetName, PruneConfig, Pruned, Pruning, SeedTree, Splits, TrainConfig, fold, load, train};
@@ -104,7 +105,7 @@ fn programs_lose_exactly_what_was_removed() {
         assert_eq!(units, result.removed.len());
         assert!(dense.counts().rotations() > program.counts().rotations());
         let view = pattern("small", &graph, &dense, &program);
-        let shown = view.layers.iter().map(|layer| layer.diagonals()).fold((0, 0), |sum, d| (sum.0 + d.0, sum.1 + d.1));
+        let shown = view.layers.iter().map(PatternLayer::diagonals).fold((0, 0), |sum, d| (sum.0 + d.0, sum.1 + d.1));
         assert_eq!(shown, (program.counts().plain_mults as usize, dense.counts().plain_mults as usize));
         assert_eq!(map.fixed, 0);
     }
