@@ -51,6 +51,7 @@ pub mod lower;
 mod memory;
 pub mod packing;
 mod params;
+mod plan_options;
 mod planner;
 mod program;
 pub mod published;
@@ -72,7 +73,8 @@ pub use lower::{
 pub use memory::{MemoryEstimate, diagonal_memory};
 pub use packing::Packing;
 pub use params::{CkksParams, CkksParamsLiteral, RingType, Security, max_log_qp};
-pub use planner::{MAX_LOG_N, MAX_SPECIAL, Plan, PlanOptions, chains, max_levels};
+pub use plan_options::{DegreeChoice, PlanOptions};
+pub use planner::{MAX_LOG_N, MAX_SPECIAL, Plan, chains, max_levels};
 pub use program::{HeProgram, LinearStep, Source, SourceOp, Step, StepKind, Strategy, Value, ValueId};
 pub use security::{SecurityLevel, guideline_log_qp};
 pub use step_work::{FEATURES, Feature, StepWork};

@@ -1,17 +1,16 @@
 //! Choosing parameters and lowering for a network: the smallest ring degree whose security bound holds the modulus chain the
-//! depth and precision need, and within it the cheapest variant by the estimate.
+//! depth and precision need, or any of those that do, and of what fits there the cheapest variant by the estimate.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
 use striae_spaces::{Shape, TypedGraph};
 
 use crate::{
-    CkksParams, CkksParamsLiteral, CostError, Diagonals, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer,
-    RingType, StrategyChoice,
-    lower::{Draft, Staged, stages::Staging},
+    CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer, PlanOptions,
+    RingType,
+    lower::{Draft, Staged},
     packing::Packing,
     params::NARROW_PRIME_BITS,
-    security::SecurityLevel,
 };
 
 /// log2 of the largest ring degree there are parameters for.
@@ -27,54 +26,6 @@ pub const MAX_SPECIAL: usize = 6;
 /// Bits by which P exceeds the largest digit at least. Key switching adds errors of that digit over P times those of fresh
 /// keys; at one bit they are about those of rounding, and further bits are worth more in the scale.
 const SPECIAL_MARGIN_BITS: u32 = 1;
-
-/// What the planner may choose from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanOptions {
-    /// Parameters to use instead of chosen ones.
-    pub params: Option<CkksParams>,
-    /// Security that chosen parameters have.
-    pub security: SecurityLevel,
-    /// Smallest log2 N to try.
-    pub min_log_n: u32,
-    /// Largest log2 N to try.
-    pub max_log_n: u32,
-    /// Smallest acceptable log2 of the scale: the precision.
-    pub min_log_scale: u32,
-    /// Largest useful log2 of the scale.
-    pub max_log_scale: u32,
-    /// The ring; the cheaper of both where absent.
-    pub ring: Option<RingType>,
-    /// How maps are packed; the default packing where absent.
-    pub packing: Option<Packing>,
-    /// Images of one run, a power of two.
-    pub batch: usize,
-    /// How rotations are split.
-    pub strategy: StrategyChoice,
-    /// Whether convolutions with nothing between them become one; the cheaper of both where absent.
-    pub fuse: Option<bool>,
-    /// Which diagonals there are.
-    pub diagonals: Diagonals,
-}
-
-impl Default for PlanOptions {
-    fn default() -> Self {
-        Self {
-            params: None,
-            security: SecurityLevel::default(),
-            min_log_n: 12,
-            max_log_n: MAX_LOG_N,
-            min_log_scale: 26,
-            max_log_scale: 36,
-            ring: None,
-            packing: None,
-            batch: 1,
-            strategy: StrategyChoice::Cheapest,
-            fuse: None,
-            diagonals: Diagonals::All,
-        }
-    }
-}
 
 /// A network lowered for chosen parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,14 +63,14 @@ pub(crate) struct Attempt {
 type Best<'v> = (f64, Draft<'v>, CkksParams, LowerOptions);
 
 impl Lowerer<'_> {
-    /// Plans `graph`: smallest N first, then the cheapest of the variants that fit it.
+    /// Plans `graph`: by default the smallest N first, then the cheapest of the variants that fit it.
     pub fn plan(&mut self, graph: &TypedGraph, options: &PlanOptions) -> Result<Plan, CostError> {
         let variants = variants(graph, options)?;
         let depths: Vec<VariantDepth> =
             variants.iter().map(|v| VariantDepth { fuse: v.fuse, levels: v.staged.depth() }).collect();
         let mut too_large = None;
-        for log_n in options.ring_degrees() {
-            let attempts = self.attempts(graph.input_shape(), &depths, log_n, options);
+        for degrees in options.rounds() {
+            let attempts = self.attempts(graph.input_shape(), &depths, degrees, options);
             if attempts.is_empty() {
                 continue;
             }
@@ -131,18 +82,45 @@ impl Lowerer<'_> {
         Err(too_large.unwrap_or_else(|| too_deep(&depths, options)))
     }
 
-    /// What there is to compare at ring degree `2^log_n` for networks of this input and these depths; of equally fast
-    /// attempts the first is taken.
+    /// The plan of `graph` in that of some packings in which it takes least, the first of equals; [`PlanOptions::packing`] does
+    /// not count.
+    ///
+    /// # Errors
+    ///
+    /// That of the last packing, if the network has no plan in any.
+    pub fn plan_in(
+        &mut self,
+        graph: &TypedGraph,
+        options: &PlanOptions,
+        packings: &[Packing],
+    ) -> Result<Plan, CostError> {
+        let mut best: Result<Plan, CostError> = Err(CostError::NotEnoughLevels { levels: 0, available: 0 });
+        for &packing in packings {
+            let plan = self.plan(graph, &PlanOptions { packing: Some(packing), ..options.clone() });
+            let better = match (&best, &plan) {
+                (Ok(best), Ok(plan)) => plan.estimate.latency < best.estimate.latency,
+                (Ok(_), Err(_)) => false,
+                (Err(_), _) => true,
+            };
+            if better {
+                best = plan;
+            }
+        }
+        best
+    }
+
+    /// What there is to compare at these ring degrees for networks of this input and these depths; of equally fast attempts
+    /// the first is taken.
     pub(crate) fn attempts(
         &mut self,
         input: Shape,
         depths: &[VariantDepth],
-        log_n: u32,
+        log_degrees: RangeInclusive<u32>,
         options: &PlanOptions,
     ) -> Vec<Attempt> {
         let (packing, batch, strategy) = (options.packing.unwrap_or_default(), options.batch, options.strategy);
         let mut attempts = Vec::new();
-        for ring in options.rings() {
+        for (log_n, ring) in log_degrees.flat_map(|log_n| options.rings().map(move |ring| (log_n, ring))) {
             for &VariantDepth { fuse, levels } in depths {
                 let chains = match &options.params {
                     Some(params) if levels <= params.max_level() => [params.clone()].into(),
@@ -205,24 +183,6 @@ impl Lowerer<'_> {
             }
         }
         best
-    }
-}
-
-impl PlanOptions {
-    /// log2 of the ring degrees to try, in order.
-    pub(crate) fn ring_degrees(&self) -> RangeInclusive<u32> {
-        self.params.as_ref().map_or(self.min_log_n..=self.max_log_n, |p| p.log_n()..=p.log_n())
-    }
-
-    /// How networks are split into stages.
-    pub(crate) fn staging(&self, fuse: bool) -> Staging {
-        Staging::of(fuse, self.packing.unwrap_or_default(), self.batch)
-    }
-
-    /// The rings to try.
-    fn rings(&self) -> impl Iterator<Item = RingType> {
-        let only = self.params.as_ref().map(CkksParams::ring).or(self.ring);
-        RingType::ALL.into_iter().filter(move |r| only.is_none_or(|ring| ring == *r))
     }
 }
 

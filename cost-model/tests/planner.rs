@@ -1,7 +1,8 @@
 //! The planner: the smallest ring, chains within the security bound, given parameters, errors with numbers.
 
 use striae_cost_model::{
-    Calibration, CkksParams, CostError, Lowerer, Plan, PlanOptions, RingType, Security, chains, max_log_qp,
+    Calibration, CkksParams, CostError, DegreeChoice, Lowerer, Packing, Plan, PlanOptions, RingType, Security, chains,
+    max_log_qp,
 };
 use striae_spaces::{Activation, AvgPool, Conv2d, GraphBuilder, Linear, Op, Shape, TypedGraph, zoo};
 
@@ -56,6 +57,34 @@ fn the_smallest_ring_that_fits_is_chosen() {
         }
         assert_eq!(plan.params.max_level(), 2 * depth - 1);
     }
+}
+
+/// Of all degrees on their own, the cheapest is that of the cheapest plan.
+#[test]
+fn the_cheapest_ring_is_chosen_where_that_is_asked_for() {
+    let cheapest = PlanOptions { degree: DegreeChoice::Cheapest, ..PlanOptions::default() };
+    for name in ["strianet-mnist", "strianet-cifar10", "lenet-like", "hefnet-g8"] {
+        let graph = zoo::build(name).unwrap();
+        let [best, smallest] = [&cheapest, &PlanOptions::default()].map(|options| plan(&graph, options).unwrap());
+        let one = |log_n| PlanOptions { min_log_n: log_n, max_log_n: log_n, ..PlanOptions::default() };
+        let least = (12..=16).filter_map(|log_n| plan(&graph, &one(log_n)).ok()).map(|p| p.estimate.latency.0);
+        assert_eq!(best.estimate.latency.0, least.fold(f64::INFINITY, f64::min), "{name}");
+        assert!(best.params.log_n() >= smallest.params.log_n(), "{name}");
+    }
+}
+
+#[test]
+fn the_packing_that_takes_least_is_chosen_of_several() {
+    let graph: TypedGraph = "8x16x16: conv(32,k3) quad conv(32,k3) quad flatten linear(4)".parse().unwrap();
+    let (calibration, options) = (Calibration::generic(), PlanOptions::default());
+    let mut lowerer = Lowerer::new(&calibration);
+    let packings = [Packing::RowMajor, Packing::Multiplexed, Packing::MultiplexedBsgs];
+    let of = packings.map(|packing| lowerer.plan(&graph, &PlanOptions { packing: Some(packing), ..options.clone() }));
+    let least = of.into_iter().flatten().map(|p| p.estimate.latency.0).fold(f64::INFINITY, f64::min);
+    assert_eq!(lowerer.plan_in(&graph, &options, &packings).unwrap().estimate.latency.0, least);
+    let shallow = PlanOptions { max_log_n: 12, ..options };
+    let error = lowerer.plan_in(&graph, &shallow, &packings).unwrap_err();
+    assert!(matches!(error, CostError::TooDeep { .. }), "{error}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use striae_cost_model::{
-    Agenda, Calibration, CostError, Lowerer, Packing, Plan, PlanOptions, RingType, SecurityLevel, SpaceCost,
-    SpaceEstimator, Sweep, estimate,
+    Agenda, Calibration, CostError, DegreeChoice, Lowerer, Packing, Plan, PlanOptions, RingType, SecurityLevel,
+    SpaceCost, SpaceEstimator, Sweep, estimate,
 };
 use striae_spaces::{
     TypedGraph,
@@ -139,6 +139,7 @@ fn the_options_of_the_planner_hold() {
         PlanOptions { fuse: Some(true), min_log_scale: 32, ..all.clone() },
         PlanOptions { security: SecurityLevel::Bits192, ..all.clone() },
         PlanOptions { packing: Some(Packing::RowMajor), ..all.clone() },
+        PlanOptions { degree: DegreeChoice::Cheapest, ..all.clone() },
         PlanOptions { params: Some(given), ..all },
     ];
     for options in options {

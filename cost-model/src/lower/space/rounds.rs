@@ -60,7 +60,7 @@ impl Rounds {
         self.ids.get(&depths).copied()
     }
 
-    /// The round of networks of these depths: the attempts at the first ring degree that has any.
+    /// The round of networks of these depths: the attempts at the first ring degrees that have any.
     pub(super) fn round(
         &mut self,
         depths: Depths,
@@ -74,7 +74,7 @@ impl Rounds {
         let [channels, height, width] = trellis.space().literal().input;
         let variants: Vec<VariantDepth> = depths.variants(options.fuse).collect();
         let image = Shape::map(channels, height, width);
-        let attempts = options.ring_degrees().map(|log_n| lowerer.attempts(image, &variants, log_n, options));
+        let attempts = options.rounds().map(|degrees| lowerer.attempts(image, &variants, degrees, options));
         let attempts = attempts.into_iter().find(|attempts| !attempts.is_empty()).unwrap_or_default();
         let mut round = Vec::new();
         for Attempt { lowering, chains } in attempts {

@@ -9,6 +9,7 @@
 //! Images go through in lots of tiles whose matrices stay in the caches. Sums differ from the direct ones by rounding only;
 //! the tests compare both with the definition in f64.
 
+mod kernels;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,9 @@ use rayon::prelude::*;
 use striae_spaces::{Conv2d, Kernel, KernelMask, Padding, Shape};
 
 use self::{
+    kernels::{Way, kernels, weight_grad},
     product::{Correlate, Matrices, Product},
-    tiles::{FromKernels, FromTiles, Lot, Spread, ToKernels, ToTiles},
+    tiles::{FromTiles, Lot, Spread, ToTiles},
     transform::{PARTS, TILE},
 };
 use super::{
@@ -34,13 +36,11 @@ use super::{
 
 /// Values of a lot's matrices, which should stay in the caches.
 const LOT_VALUES: usize = 1 << 18;
-/// Fewest and most tiles of a lot.
+/// Fewest tiles of a lot, and most. The weight gradient takes the most, because each lot reads and writes all of its sums.
 const LOT_TILES: [usize; 2] = [16, 64];
 /// Values of all partial weight gradients, and fewest and most of these.
 const PARTIAL_VALUES: usize = 1 << 22;
 const PARTIALS: [usize; 2] = [4, 8];
-/// Rows of kernels that are worth another thread.
-const KERNEL_ROWS: usize = 16;
 /// Fewest channels on either side of a group for which the transforms pay.
 const MIN_CHANNELS: usize = 16;
 
@@ -50,9 +50,9 @@ pub(super) struct Winograd {
     canvas: Canvas,
     /// Positions in a row of the canvas.
     width: usize,
-    /// Images of a chunk, which is one or several lots.
-    images: usize,
-    /// First window position of each tile of a chunk.
+    /// Images of a chunk in the forward pass and in the backward pass; a chunk is one lot or several.
+    images: [usize; 2],
+    /// First window position of each tile of the larger chunk.
     origins: Vec<usize>,
     /// Tiles of an image.
     tiles: usize,
@@ -62,51 +62,6 @@ pub(super) struct Winograd {
     /// Values of an image.
     input_len: usize,
     output_len: usize,
-}
-
-/// One way through the convolution of a group: the channels read and written, with the kernels between them.
-struct Way<'a> {
-    from: &'a [usize],
-    to: &'a [usize],
-    kernels: Vec<f32>,
-}
-
-impl<'a> Way<'a> {
-    /// From inputs to outputs, or `back` from the output's gradient to the input's.
-    fn new(group: &'a Group, weight: &[f32], back: bool) -> Self {
-        let inputs = group.inputs.len();
-        let (from, to) = if back { (&group.outputs, &group.inputs) } else { (&group.inputs, &group.outputs) };
-        let matrices = kernels(from, to);
-        let cols = matrices.cols;
-        let mut rows = buffers::take(from.len() * PARTS * cols);
-        rows.par_chunks_mut(PARTS * cols).with_min_len(KERNEL_ROWS).enumerate().for_each(|(row, parts)| {
-            let mut taps = vec![0.0; 9 * cols];
-            for col in 0..to.len() {
-                let (o, j) = if back { (row, col) } else { (col, row) };
-                let kernel = &weight[(group.outputs[o] * inputs + j) * 9..][..9];
-                for t in 0..9 {
-                    // Half a turn reverses the taps.
-                    taps[t * cols + col] = kernel[if back { 8 - t } else { t }];
-                }
-            }
-            Arch::new().dispatch(ToKernels { taps: &taps, parts, cols });
-        });
-        let mut kernels = buffers::take(matrices.len());
-        let parts = kernels.par_chunks_mut(matrices.stride()).enumerate();
-        parts.with_min_len(PARTS / 4).for_each(|(part, matrix)| {
-            for (to, from) in matrix.chunks_exact_mut(matrices.pitch).zip(rows.chunks_exact(PARTS * cols)) {
-                to[..cols].copy_from_slice(&from[part * cols..][..cols]);
-            }
-        });
-        buffers::give(rows);
-        Self { from, to, kernels }
-    }
-}
-
-impl Drop for Way<'_> {
-    fn drop(&mut self) {
-        buffers::give(std::mem::take(&mut self.kernels));
-    }
 }
 
 impl Winograd {
@@ -126,10 +81,10 @@ impl Winograd {
         let (tiles, group) = (rows * cols, &groups[0]);
         let lot = LOT_VALUES / (PARTS * (group.inputs.len() + group.outputs.len()));
         let lot = (1 << lot.max(1).ilog2()).clamp(LOT_TILES[0], LOT_TILES[1]);
-        let images = lot.div_ceil(tiles);
+        let images = [lot, LOT_TILES[1]].map(|tiles_of_lot| tiles_of_lot.div_ceil(tiles));
         let origin = |t: usize| t / tiles * canvas.size + TILE * (t % tiles / cols * size.1 + t % cols);
         Some(Self {
-            origins: (0..images * tiles).map(origin).collect(),
+            origins: (0..images[1] * tiles).map(origin).collect(),
             width: size.1,
             canvas,
             images,
@@ -145,7 +100,8 @@ impl Winograd {
     pub(super) fn forward(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
         let ways: Vec<Way> = self.groups.iter().map(|g| Way::new(g, weight, false)).collect();
         let mut y = buffers::take(x.len() / self.input_len * self.output_len);
-        let chunks = y.par_chunks_mut(self.images * self.output_len).zip(x.par_chunks(self.images * self.input_len));
+        let [images, _] = self.images;
+        let chunks = y.par_chunks_mut(images * self.output_len).zip(x.par_chunks(images * self.input_len));
         chunks.for_each(|(y, x)| {
             SCRATCH.with_borrow_mut(|scratch| {
                 for way in &ways {
@@ -163,7 +119,7 @@ impl Winograd {
         let ways: Vec<Way> = self.groups.iter().map(|g| Way::new(g, weight, true)).collect();
         let partials = (PARTIAL_VALUES / kernels(&self.groups[0].inputs, &self.groups[0].outputs).len())
             .clamp(PARTIALS[0], PARTIALS[1]);
-        let images = (x.len() / self.input_len).div_ceil(self.images).div_ceil(partials) * self.images;
+        let images = (x.len() / self.input_len).div_ceil(self.images[1]).div_ceil(partials) * self.images[1];
         let (xs, gs) = (images * self.input_len, images * self.output_len);
         let mut input = need_input.then(|| buffers::take(x.len()));
         let dxs: Vec<Option<&mut [f32]>> = match &mut input {
@@ -172,7 +128,11 @@ impl Winograd {
         };
         let jobs = dxs.into_par_iter().zip(x.par_chunks(xs)).zip(grad.par_chunks(gs));
         let sums: Vec<Vec<Vec<f32>>> = jobs.map(|((dx, x), grad)| self.partial(&ways, x, grad, dx)).collect();
-        let weight = self.weight_grad(&sums, weight.len());
+        let mut weight = vec![0.0; weight.len()];
+        for (g, group) in self.groups.iter().enumerate() {
+            let sums: Vec<&[f32]> = sums.iter().map(|sums| sums[g].as_slice()).collect();
+            weight_grad(group, &sums, &mut weight);
+        }
         sums.into_iter().flatten().for_each(buffers::give);
         ConvGrads { input, weight }
     }
@@ -185,7 +145,8 @@ impl Winograd {
             sums
         };
         let mut sums: Vec<Vec<f32>> = self.groups.iter().map(zeros).collect();
-        let (xs, gs) = (self.images * self.input_len, self.images * self.output_len);
+        let [_, images] = self.images;
+        let (xs, gs) = (images * self.input_len, images * self.output_len);
         for (i, (x, grad)) in x.chunks(xs).zip(grad.chunks(gs)).enumerate() {
             for ((group, way), sums) in self.groups.iter().zip(ways).zip(&mut sums) {
                 SCRATCH.with_borrow_mut(|scratch| {
@@ -203,27 +164,9 @@ impl Winograd {
         sums
     }
 
-    /// The gradient of the weights: the partial ones added up and transformed back.
-    fn weight_grad(&self, sums: &[Vec<Vec<f32>>], len: usize) -> Vec<f32> {
-        let mut weight = vec![0.0; len];
-        for (g, group) in self.groups.iter().enumerate() {
-            let (matrices, sums) =
-                (kernels(&group.inputs, &group.outputs), sums.iter().map(|s| s[g].as_slice()).collect::<Vec<_>>());
-            let mut taps = vec![0.0; group.inputs.len() * 9 * matrices.cols];
-            taps.par_chunks_mut(9 * matrices.cols).enumerate().for_each(|(row, taps)| {
-                Arch::new().dispatch(FromKernels { sums: &sums, taps, matrices, row });
-            });
-            for (o, &output) in group.outputs.iter().enumerate() {
-                let row = &mut weight[output * group.inputs.len() * 9..][..group.inputs.len() * 9];
-                row.iter_mut().zip(taps[o..].iter().step_by(matrices.cols)).for_each(|(w, tap)| *w = *tap);
-            }
-        }
-        weight
-    }
-
     /// Values between the blocks of a canvas of a chunk.
     fn block(&self) -> usize {
-        self.images * self.canvas.size * BLOCK
+        self.images[1] * self.canvas.size * BLOCK
     }
 
     fn insert<'a>(&self, x: &[f32], len: usize, channels: &[usize], buffer: &'a mut Vec<f32>) -> &'a mut [f32] {
@@ -234,8 +177,8 @@ impl Winograd {
         canvas
     }
 
-    fn lots(&self, images: usize) -> impl Iterator<Item = Lot<'_>> {
-        let lots = self.origins[..images * self.tiles].chunks(self.lot);
+    fn lots(&self, images: usize, tiles: usize) -> impl Iterator<Item = Lot<'_>> {
+        let lots = self.origins[..images * self.tiles].chunks(tiles);
         lots.map(|origins| Lot { origins, width: self.width, block: self.block() })
     }
 
@@ -245,7 +188,7 @@ impl Winograd {
         let (from, to) = (Matrices::new(self.lot, way.from.len()), Matrices::new(self.lot, way.to.len()));
         let out = buffers::aligned(out, way.to.len().div_ceil(BLOCK) * self.block());
         let (tiles, sums) = (buffers::aligned(tiles, from.len()), buffers::aligned(sums, to.len()));
-        for lot in self.lots(y.len() / len) {
+        for lot in self.lots(y.len() / len, self.lot) {
             Arch::new().dispatch(ToTiles { lot, canvas, parts: tiles, matrices: from });
             Arch::new().dispatch(Product {
                 tiles,
@@ -275,19 +218,15 @@ impl Winograd {
         scratch: &mut [Vec<f32>; 3],
     ) {
         let [_, tiles, parts] = scratch;
-        let (from, to) = (Matrices::new(self.lot, group.inputs.len()), Matrices::new(self.lot, group.outputs.len()));
+        let [from, to] = [&group.inputs, &group.outputs].map(|channels| Matrices::new(LOT_TILES[1], channels.len()));
         let (tiles, parts) = (buffers::aligned(tiles, from.len()), buffers::aligned(parts, to.len()));
-        for lot in self.lots(images) {
+        for lot in self.lots(images, LOT_TILES[1]) {
             Arch::new().dispatch(ToTiles { lot, canvas, parts: tiles, matrices: from });
             Arch::new().dispatch(Spread { lot, canvas: grads, parts, matrices: to });
             let (kernel, count) = (kernels(&group.inputs, &group.outputs), lot.origins.len());
             Arch::new().dispatch(Correlate { tiles, grads: parts, sums: &mut *sums, from, to, kernel, count });
         }
     }
-}
-
-fn kernels(from: &[usize], to: &[usize]) -> Matrices {
-    Matrices::new(from.len(), to.len()).spread()
 }
 
 thread_local! {
