@@ -6,7 +6,7 @@ use striae_cost_model::{
     Calibration, CkksParams, CostError, DiagonalId, Diagonals, InputPacking, LowerOptions, Lowerer, PlanOptions,
     Recipe, Strategy, StrategyChoice,
 };
-use striae_spaces::{NodeId, TypedGraph, WeightMask, zoo};
+use striae_spaces::{TypedGraph, WeightMask, zoo};
 
 fn plan(name: &str, strategy: StrategyChoice) -> (TypedGraph, striae_cost_model::Plan) {
     let graph = zoo::build(name).unwrap();
@@ -64,8 +64,8 @@ fn pruned() -> (TypedGraph, striae_cost_model::Plan) {
     let graph = zoo::build("lenet-like").unwrap();
     let mut mask = WeightMask::default();
     let inner = |index: usize| (1..4).contains(&(index / 5)) && (1..4).contains(&(index % 5));
-    mask.set(NodeId(1), (0..32 * 25).map(|i| inner(i % 25)).collect());
-    mask.set(NodeId(5), (0..64 * 32 * 25).map(|i| inner(i % 25) && i / 25 % 2 == 0).collect());
+    mask.insert("n1.weight", (0..32 * 25).map(|i| inner(i % 25)).collect());
+    mask.insert("n5.weight", (0..64 * 32 * 25).map(|i| inner(i % 25) && i / 25 % 2 == 0).collect());
     let diagonals = Diagonals::Of(Arc::new(mask));
     let options =
         PlanOptions { strategy: StrategyChoice::Always(Strategy::InputSide), diagonals, ..PlanOptions::default() };

@@ -10,6 +10,7 @@ pub mod headroom;
 pub mod hybrid;
 pub mod pareto;
 pub mod prediction;
+pub mod prune;
 pub mod recipe;
 pub mod resize;
 pub mod run;

@@ -3,10 +3,10 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use rand::seq::SliceRandom;
-use striae_spaces::Op;
+use striae_spaces::{Op, WeightMask};
 
 use crate::{
-    Dataset, EpochStats, Model, SeedTree, TeacherConfig, TrainConfig, TrainError, TrainEvent, WeightMask,
+    Dataset, EpochStats, Model, SeedTree, TeacherConfig, TrainConfig, TrainError, TrainEvent,
     augment::{self, Variation},
     evaluate::{argmax, model_logits},
     layers::{Loss, Teacher, targets},

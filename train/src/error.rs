@@ -87,6 +87,14 @@ pub enum TrainError {
         /// What is allowed.
         expected: &'static str,
     },
+    /// A network that is to be pruned is not good enough as it is.
+    #[error("the network's validation accuracy is {:.2} %, below the bound of {:.2} %", 100.0 * accuracy, 100.0 * bound)]
+    BelowBound {
+        /// Its accuracy.
+        accuracy: f64,
+        /// The least that is accepted.
+        bound: f64,
+    },
     /// The network does not take the data set's images.
     #[error("the network takes {network} and gives {outputs} values; the images are {images} of {classes} classes")]
     Mismatch {

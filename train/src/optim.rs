@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Model, Quadratics, TrainError, hermite::STATISTICS, mask::WeightMask, reverse::Gradients};
+use striae_spaces::WeightMask;
+
+use crate::{Model, Quadratics, TrainError, hermite::STATISTICS, reverse::Gradients};
 
 /// Factor of the learning rate for the coefficients of plain quadratics: a square amplifies its own coefficient's error.
 /// Normalised bases need none.

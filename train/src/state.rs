@@ -1,11 +1,10 @@
 //! What training changes: parameters, momentum, their moving average, and the record of epochs.
 
-use striae_spaces::{TypedGraph, WeightStore};
+use striae_spaces::{TypedGraph, WeightMask, WeightStore};
 
 use crate::{
     EpochStats, Model, Quadratics, SeedTree, TrainConfig, TrainError,
     ema::Ema,
-    mask::WeightMask,
     optim::{Sgd, SgdConfig},
     twin::inherit,
 };

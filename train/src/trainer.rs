@@ -7,10 +7,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use striae_spaces::{TypedGraph, WeightStore};
+use striae_spaces::{TypedGraph, WeightMask, WeightStore};
 
 use crate::{
-    SeedTree, Splits, TrainConfig, TrainError, WeightMask, checkpoint,
+    SeedTree, Splits, TrainConfig, TrainError, checkpoint,
     epoch::{Answers, Epoch},
     evaluate::{check_shapes, evaluate_model},
     layers::release,

@@ -8,11 +8,11 @@ use common::{chain, linear, quadratic, quiet, small_network};
 use rand::RngExt;
 use striae_spaces::{
     Activation, AvgPool, Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, NodeId, Op, Padding, Shape, TypedGraph,
-    WeightStore, param_specs,
+    WeightMask, WeightStore, param_specs,
 };
 use striae_train::{
     Augment, GlyphConfig, MIN_CURVATURE, Model, Quadratics, SeedTree, Splits, TeacherConfig, TrainConfig, TrainError,
-    TrainEvent, Trained, Training, WeightMask, evaluate, fold, glyphs, logits, ranges, train,
+    TrainEvent, Trained, Training, evaluate, fold, glyphs, logits, ranges, train,
 };
 
 fn small_splits() -> Splits {

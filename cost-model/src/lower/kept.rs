@@ -9,7 +9,7 @@ use crate::{CostError, SourceOp, packing::Layout};
 use super::{
     diagonals::Link,
     hash::HashMap,
-    places::{DiagonalId, StepPlaces},
+    places::{DiagonalId, StepPlaces, layer_of},
 };
 
 /// The diagonals that a lowering lists.
@@ -35,8 +35,9 @@ pub(super) fn kept_diagonals(
 ) -> Option<Arc<[DiagonalId]>> {
     let mut carries: HashMap<(u32, u32), bool> = HashMap::default();
     for (op, layout, first) in operands {
+        let layer = layer_of(step.graph, op).and_then(|layer| mask.layer(layer));
         step.each(op, layout, *first, |weight, DiagonalId { output, input, rotation }| {
-            let kept = weight.is_none_or(|(layer, index)| mask.layer(layer).is_none_or(|kept| kept[index]));
+            let kept = weight.is_none_or(|(_, index)| layer.is_none_or(|kept| kept[index]));
             *carries.entry((u32::from(output) << 16 | u32::from(input), rotation)).or_default() |= kept;
         });
     }

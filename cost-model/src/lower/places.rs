@@ -191,7 +191,7 @@ impl StepPlaces<'_> {
                 });
             }
             (op, Some(desc), Layout::Map(input), Layout::Map(output)) => {
-                let layer = single_layer(self.graph, op);
+                let layer = layer_of(self.graph, op);
                 let (pairs, taps) = (desc.input.channels() / desc.conv.groups, desc.conv.kernel.tap_count());
                 conv_places(&desc, (input, output), first, |place| {
                     let index = (place.out_channel * pairs + place.pair) * taps + place.index;
@@ -223,7 +223,7 @@ impl StepPlaces<'_> {
 }
 
 /// The layer whose weights an operator is, if it is one alone.
-fn single_layer(graph: &TypedGraph, op: &SourceOp) -> Option<NodeId> {
+pub(super) fn layer_of(graph: &TypedGraph, op: &SourceOp) -> Option<NodeId> {
     match op {
         SourceOp::Conv(chain) => match chain.as_slice() {
             [layer] if matches!(graph.node(*layer).op, Op::Conv2d(_)) => Some(*layer),

@@ -13,7 +13,7 @@ use striae_search::run::{Pick, load_data, picks_of};
 use striae_search::summary::PlanSummary;
 use striae_search::view;
 use striae_spaces::{NotationError, TypedGraph, WeightStore};
-use striae_train::{DatasetName, Normalisation, fold};
+use striae_train::{DatasetName, Normalisation, Splits, fold};
 
 use super::arch::{BUNDLE_FILE, must_be_new};
 use super::bundle::{MANIFEST, WEIGHTS};
@@ -38,7 +38,7 @@ pub(crate) struct ExportArgs {
 }
 
 /// What goes into a bundle.
-struct Contents {
+pub(crate) struct Contents {
     manifest: Manifest,
     graph: TypedGraph,
     weights: WeightStore,
@@ -88,46 +88,85 @@ fn gather(files: &StudyFiles, pick: &Pick, lowerer: &mut Lowerer<'_>) -> Result<
     let plan = lowerer.plan(&graph, &options)?;
     headroom::check(&plan.params, &plan.program, (&graph, &weights), &pick.ranges)?;
     let splits = load_data(study)?;
-    let dataset: DatasetName = study.dataset().parse()?;
+    let origin = Origin {
+        study: study.name(),
+        trial: Some(pick.trial),
+        trained_arch_id: pick.arch_id.clone(),
+        dataset: study.dataset().parse()?,
+        data_seed: study.seed().named("data").0,
+        seed: study.seed().0,
+        accuracy: (pick.validation_accuracy, pick.test_accuracy),
+    };
+    let mut contents = contents(&origin, (graph, weights), plan, &splits, lowerer.calibration());
+    if let Some(found) = &pick.verification {
+        view::add_verification(&mut contents.card.network, found);
+        contents.card.machine = view::machine(found.threads);
+    }
+    Ok(contents)
+}
+
+/// Where a network comes from.
+pub(crate) struct Origin<'a> {
+    /// Study, or what stands for it.
+    pub(crate) study: &'a str,
+    /// Trial of the study.
+    pub(crate) trial: Option<u64>,
+    /// Id of the network as it was trained.
+    pub(crate) trained_arch_id: String,
+    pub(crate) dataset: DatasetName,
+    /// Seed of the data.
+    pub(crate) data_seed: u64,
+    /// Seed of the training.
+    pub(crate) seed: u64,
+    /// On validation and test images.
+    pub(crate) accuracy: (f64, Option<f64>),
+}
+
+/// The bundle of a folded network.
+pub(crate) fn contents(
+    origin: &Origin<'_>,
+    (graph, weights): (TypedGraph, WeightStore),
+    plan: Plan,
+    splits: &Splits,
+    calibration: &Calibration,
+) -> Contents {
     let normalisation = splits.test.normalisation().clone();
     let created = format!("{:.0}", jiff::Timestamp::now());
     let manifest = Manifest {
         format: FORMAT,
-        study: study.name().to_owned(),
-        trial: pick.trial,
-        trained_arch_id: pick.arch_id.clone(),
-        dataset,
-        data_seed: study.seed().named("data").0,
+        study: origin.study.to_owned(),
+        trial: origin.trial.unwrap_or(0),
+        trained_arch_id: origin.trained_arch_id.clone(),
+        dataset: origin.dataset,
+        data_seed: origin.data_seed,
         normalisation: normalisation.clone(),
         parameters: plan.params.to_string(),
         insecure: plan.params.security() == Security::Insecure,
         lowering: plan.recipe(),
-        calibration: calibration_name(lowerer.calibration()),
+        calibration: calibration_name(calibration),
         program: Manifest::fingerprint(&plan.program),
         created: created.clone(),
     };
-    let mut network = view::network(&format!("{} trial {}", study.name(), pick.trial), &graph, &plan);
-    network.accuracy_validation = Some(pick.validation_accuracy);
-    network.accuracy_test = pick.test_accuracy;
-    if let Some(found) = &pick.verification {
-        view::add_verification(&mut network, found);
-    }
+    let label = origin.trial.map_or_else(|| origin.study.to_owned(), |trial| format!("{} trial {trial}", origin.study));
+    let mut network = view::network(&label, &graph, &plan);
+    network.accuracy_validation = Some(origin.accuracy.0);
+    network.accuracy_test = origin.accuracy.1;
     let card = BundleView {
         network,
-        study: study.name().to_owned(),
-        trial: Some(pick.trial),
-        dataset: dataset.to_string(),
+        study: origin.study.to_owned(),
+        trial: origin.trial,
+        dataset: origin.dataset.to_string(),
         preprocessing: preprocessing(&normalisation),
         input_shape: graph.input_shape().to_string().replace('x', " x "),
         classes: (0..splits.test.classes()).map(|class| class.to_string()).collect(),
-        seed: study.seed().0,
+        seed: origin.seed,
         created,
-        machine: view::machine(pick.verification.as_ref().map_or(1, |v| v.threads)),
+        machine: view::machine(1),
         versions: view::versions(),
         files: Vec::new(),
     };
-    let summary = PlanSummary::new(&plan, lowerer.calibration().provenance.generic);
-    Ok(Contents { manifest, graph, weights, plan, summary, card })
+    let summary = PlanSummary::new(&plan, calibration.provenance.generic);
+    Contents { manifest, graph, weights, plan, summary, card }
 }
 
 /// A pick's folded network and weights.
@@ -150,7 +189,8 @@ fn preprocessing(n: &Normalisation) -> String {
     format!("(pixel / 255 - mean) / std, mean {}, std {}", list(&n.mean), list(&n.std))
 }
 
-fn fill(folder: &Path, contents: &Contents) -> Result<(), Failure> {
+/// Writes the files of a bundle.
+pub(crate) fn fill(folder: &Path, contents: &Contents) -> Result<(), Failure> {
     let json = |value: &serde_json::Value| serde_json::to_string_pretty(value).map_err(Failure::unexpected);
     let Contents { manifest, graph, weights, plan, summary, card } = contents;
     write(&folder.join(BUNDLE_FILE), graph.to_json().as_bytes())?;

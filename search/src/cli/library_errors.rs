@@ -200,6 +200,7 @@ impl From<TrainError> for Failure {
             TrainError::Weights(e) => return e.into(),
             TrainError::Io { path, source } => return Self::unwritable(&path, &source),
             TrainError::Config { .. } => "correct the value",
+            TrainError::BelowBound { .. } => "give a lower --accuracy-bound, or train the network further",
             TrainError::Mismatch { .. } => "choose a network for these images, or another --dataset",
             TrainError::Checkpoint { .. } => "give a new --out folder, or go on with the settings it was begun with",
             TrainError::Diverged { .. } => {
