@@ -54,7 +54,8 @@ impl MemoryEstimate {
         params: &CkksParams,
         threads: usize,
     ) -> Self {
-        let weights: Bytes = works.iter().enumerate().map(|(step, (work, _))| weights(program, step, work, params)).sum();
+        let weights: Bytes =
+            works.iter().enumerate().map(|(step, (work, _))| weights(program, step, work, params)).sum();
         let plan = program.keys();
         let keys: u64 = plan.levels().map(|level| params.key_bytes(level)).sum();
         let primes = (params.log_q().len() + params.log_p().len()) as u64;

@@ -170,14 +170,16 @@ mod tests {
             notation: "4: linear(2)".to_owned(),
             params: String::new(),
         };
-        let measured = Spread { median: measured, p10: measured, p90: measured, rounds: 1 };
-        let step = |factor| StepRow {
+        let spread = |t| Spread { median: 1.25 * t, p10: t, p90: 2.0 * t, rounds: 9 };
+        // Two steps, of a quarter and of three quarters of the time.
+        let step = |share: f64, factor: f64| StepRow {
             name: "linear".to_owned(),
             level: 0,
-            predicted: factor * measured.median,
-            measured: measured.median,
+            predicted: factor * share * measured,
+            measured: spread(share * measured),
         };
-        let steps = vec![step(1.1), step(0.7)];
+        let steps = vec![step(0.25, 1.1), step(0.75, 0.7)];
+        let measured = spread(measured);
         let run = Run { threads: 1, predicted, interval: [0.9 * predicted, 1.1 * predicted], measured, steps };
         NetworkRow {
             subject,
@@ -203,6 +205,8 @@ mod tests {
         close(found.network_bias, (-0.2 + 0.5 - 0.2 / 4.2) / 3.0);
         close(found.layer_error, 0.2);
         close(found.coverage, 1.0 / 3.0);
+        close(found.disturbance, 0.25);
+        close(found.median_error, (0.36 + 0.2 + (1.0 - 4.0 / 5.25)) / 3.0);
         close(found.memory_error, (0.25 + 0.0 + 0.2) / 3.0);
         close(found.largest_memory_error, 0.25);
         close(found.spearman, 1.0);

@@ -88,7 +88,8 @@ pub type Units = [f64; UNITS];
 /// Units of every feature at a place, on some threads.
 pub fn units(place: Place, threads: usize) -> [Units; FEATURES] {
     use Unit::{
-        Call, Convert, DiagonalBytes, Dot, Forward, Inverse, Item, Key, KeyBytes, Operand, Permute, Point, Spill, Sum, Table,
+        Call, Convert, DiagonalBytes, Dot, Forward, Inverse, Item, Key, KeyBytes, Operand, Permute, Point, Spill, Sum,
+        Table,
     };
     let (l, k) = (place.ring.level as f64 + 1.0, place.ring.special as f64);
     let w = l + k;
