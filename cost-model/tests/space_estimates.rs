@@ -104,8 +104,8 @@ fn cache_for_half(space: &StriaSpace) -> u64 {
     let mut plan = || lowerer.plan(&space.build(&space.sample(&mut rng)).unwrap(), &PlanOptions::default()).unwrap();
     let mut bytes: Vec<u64> = (0..101).map(|_| footprint(&plan())).collect();
     bytes.sort_unstable();
-    // Half of the cache counts.
-    2 * bytes[50]
+    // A sixteenth of the cache counts.
+    16 * bytes[50]
 }
 
 /// Whether keys and weights stay in the cache is a question of the whole network, so pieces alone cannot answer it.
