@@ -35,7 +35,7 @@ pub(super) fn scene(view: &CurveView) -> Scene {
         &Names {
             x: "epoch".to_owned(),
             y: "share of wrong classes, log scale".to_owned(),
-            x_tick: |tick| format!("{tick}"),
+            x_tick: |tick| format!("{}", (tick * 1e5).round() / 1e5),
             y_tick: |tick| format!("{} %", (tick * 1e7).round() / 1e5),
         },
     );

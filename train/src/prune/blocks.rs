@@ -31,7 +31,8 @@ impl Blocks {
         self.count
     }
 
-    /// Root mean square of the weights of each block: its L2 norm, made comparable between blocks of different sizes.
+    /// Root mean square of the weights of each block, in units of that of its parameter's weights that are not zero: its L2 norm,
+    /// made comparable between blocks of different sizes and between layers whose weights are of different sizes.
     ///
     /// # Errors
     ///
@@ -44,13 +45,27 @@ impl Blocks {
                 let (name, got, expected) = (name.clone(), tensor.shape.clone(), vec![blocks.len()]);
                 return Err(WeightError::Shape { name, got, expected });
             }
+            let kept = tensor.data.iter().filter(|w| **w != 0.0);
+            let (square, number) = kept.fold((0.0, 0usize), |(s, n), w| (s + f64::from(*w).powi(2), n + 1));
+            let unit = if number > 0 { square / number as f64 } else { 1.0 };
             for (w, &block) in tensor.data.iter().zip(blocks).filter(|(_, block)| **block != Self::NONE) {
                 let (sum, count) = &mut sums[block as usize];
-                *sum += f64::from(*w).powi(2);
+                *sum += f64::from(*w).powi(2) / unit;
                 *count += 1;
             }
         }
         Ok(sums.into_iter().map(|(sum, count)| (sum / count.max(1) as f64).sqrt()).collect())
+    }
+
+    /// For each block the parameters it has weights of, by number.
+    pub(super) fn parameters(&self) -> Vec<BTreeSet<usize>> {
+        let mut parameters = vec![BTreeSet::new(); self.count];
+        for (number, blocks) in self.parameters.values().enumerate() {
+            blocks.iter().filter(|block| **block != Self::NONE).for_each(|block| {
+                parameters[*block as usize].insert(number);
+            });
+        }
+        parameters
     }
 
     /// Keeps all weights but those of the blocks that are removed.

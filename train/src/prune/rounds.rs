@@ -1,7 +1,7 @@
 //! The rounds of a pruning.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
     path::Path,
     time::{Duration, Instant},
@@ -168,7 +168,8 @@ impl Pruning<'_> {
         Ok(State { weights, removed: BTreeSet::new(), share, start_accuracy, rounds: Vec::new() })
     }
 
-    /// The blocks that the next round removes: those of the smallest score; `None` at the end.
+    /// The blocks that the next round removes: those of the smallest score, but never the last of a parameter, without which no
+    /// image would tell from another; `None` at the end.
     fn candidates(&self, state: &State) -> Result<Option<Vec<u32>>, TrainError> {
         let left = self.blocks.count() - state.removed.len();
         // Of few blocks each is a larger share than asked for; one at a time is the paper's own algorithm.
@@ -181,8 +182,20 @@ impl Pruning<'_> {
         let mut order: Vec<u32> =
             (0..self.blocks.count() as u32).filter(|block| !state.removed.contains(block)).collect();
         order.sort_by(|a, b| scores[*a as usize].total_cmp(&scores[*b as usize]).then(a.cmp(b)));
-        order.truncate(wanted.min(room));
-        Ok(Some(order))
+        let parameters = self.blocks.parameters();
+        let mut left_of: BTreeMap<usize, usize> = BTreeMap::new();
+        for block in &order {
+            parameters[*block as usize].iter().for_each(|p| *left_of.entry(*p).or_default() += 1);
+        }
+        let mut chosen = Vec::new();
+        for block in order {
+            let own = &parameters[block as usize];
+            if chosen.len() < wanted.min(room) && own.iter().all(|p| left_of[p] > 1) {
+                own.iter().for_each(|p| *left_of.entry(*p).or_default() -= 1);
+                chosen.push(block);
+            }
+        }
+        Ok((!chosen.is_empty()).then_some(chosen))
     }
 
     /// The weights after a round, and their accuracy; `None` if the observer stopped.
