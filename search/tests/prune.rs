@@ -104,6 +104,7 @@ fn programs_lose_exactly_what_was_removed() {
         };
         assert_eq!(units, result.removed.len());
         assert!(dense.counts().rotations() > program.counts().rotations());
+        let dense = Lowerer::new(&calibration).lower(&graph, &plan.params, &lower_options(packing)).unwrap();
         let view = pattern("small", &graph, &dense, &program);
         let shown = view.layers.iter().map(PatternLayer::diagonals).fold((0, 0), |sum, d| (sum.0 + d.0, sum.1 + d.1));
         assert_eq!(shown, (program.counts().plain_mults as usize, dense.counts().plain_mults as usize));
