@@ -29,9 +29,10 @@ const fn levels(log_n: u32, quick: bool) -> &'static [usize] {
     }
 }
 
-/// Numbers of special primes at the `place`-th level, also more than it has limbs, as the last levels of deep chains have;
+/// Numbers of special primes at the `place`-th level: one and several at low and high levels, and more than there are limbs,
+/// as the last levels of deep chains have;
 /// the first alone if quick.
-const SPECIALS: [&[usize]; 5] = [&[1, 4, 2], &[2, 4, 1], &[3, 1, 5], &[2, 5, 3], &[4, 3, 6]];
+const SPECIALS: [&[usize]; 5] = [&[2, 4, 1], &[1, 4, 2], &[3, 1, 5], &[1, 3, 5], &[4, 2, 6]];
 
 /// Seconds that measuring one place may take beside its keys.
 fn seconds(log_n: u32, quick: bool) -> f64 {
