@@ -10,8 +10,8 @@ use crate::{
 /// Bytes of the seed that stands for a polynomial of a fresh ciphertext.
 const MASK_SEED: u64 = 32;
 /// Relative difference between a network and its prediction that nine in ten stay below beside what the fit misses: memory lies
-/// elsewhere in each process, and a shared machine is faster in some hours than in others. From random networks that are part
-/// of no report.
+/// elsewhere in each process, and a shared machine is faster in some hours than in others. Of the size that networks of several
+/// seeds show.
 const PROCESS_SPREAD: f64 = 0.12;
 
 /// Predicted cost of a program.
