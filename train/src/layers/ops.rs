@@ -4,10 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Error, Layout, Result, Shape, Storage, Tensor};
 
-use rayon::prelude::*;
-
 use super::{
-    buffers,
+    blend::blend,
     conv::Conv,
     elementwise::{self, Curve, Dims},
     linear,
@@ -44,18 +42,7 @@ pub(super) fn dims(shape: &[usize]) -> Dims {
 
 /// The sum of two tensors of one shape; candle's own waits at spinning barriers when cores are busy.
 pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    const JOB: usize = 1 << 14;
-    let sum = |a: &[f32], b: &[f32]| {
-        let mut y = buffers::take(a.len());
-        let jobs = y.par_chunks_mut(JOB).zip(a.par_chunks(JOB)).zip(b.par_chunks(JOB));
-        jobs.for_each(|((y, a), b)| {
-            for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                *y = a + b;
-            }
-        });
-        y
-    };
-    from_vec(with(a, |a| with(b, |b| sum(a, b)))??, a)
+    blend(1.0, a, 1.0, b)
 }
 
 fn narrow(values: impl Iterator<Item = f64>) -> Vec<f32> {
