@@ -16,7 +16,7 @@ use striae_spaces::{Activation, NodeId, Op, Shape, TypedGraph, WeightStore, para
 
 use crate::{
     SeedTree, TrainError,
-    layers::{Conv, Value},
+    layers::{ConvPlan, Value},
 };
 
 /// Smallest magnitude of a quadratic activation's `a`.
@@ -33,7 +33,9 @@ pub struct Model {
     graph: TypedGraph,
     /// Parameters by name; running statistics too.
     params: BTreeMap<String, Tensor>,
-    convs: Vec<Option<Arc<Conv>>>,
+    /// Where the parameters are.
+    device: Device,
+    convs: Vec<Option<Arc<ConvPlan>>>,
     consumers: Vec<Vec<NodeId>>,
 }
 
@@ -53,10 +55,23 @@ impl Model {
         }
         let plan = |node: &striae_spaces::Node| {
             let Op::Conv2d(conv) = &node.op else { return None };
-            Some(Arc::new(Conv::new(conv, graph.shape(node.inputs[0]), node.shape)))
+            Some(Arc::new(ConvPlan::new(conv, graph.shape(node.inputs[0]), node.shape)))
         };
         let convs = graph.nodes().iter().map(plan).collect();
-        Ok(Self { graph: graph.clone(), params, convs, consumers: graph.consumers() })
+        Ok(Self { graph: graph.clone(), params, device: Device::Cpu, convs, consumers: graph.consumers() })
+    }
+
+    /// Moves the parameters to a device; passes run there from now on.
+    pub(crate) fn to_device(&mut self, device: &Device) -> Result<(), TrainError> {
+        for param in self.params.values_mut() {
+            *param = param.to_device(device)?;
+        }
+        self.device = device.clone();
+        Ok(())
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The network.
@@ -87,7 +102,7 @@ impl Model {
     /// Replaces the values of a parameter.
     pub(crate) fn set(&mut self, name: &str, values: Vec<f32>) -> Result<(), TrainError> {
         let param = self.params.get_mut(name).expect("a parameter of this network");
-        *param = Tensor::from_vec(values, param.shape(), &Device::Cpu)?;
+        *param = Tensor::from_vec(values, param.shape(), &self.device)?;
         Ok(())
     }
 
@@ -95,7 +110,7 @@ impl Model {
         &self.params[&format!("{id}.{name}")]
     }
 
-    pub(crate) fn conv(&self, id: NodeId) -> Arc<Conv> {
+    pub(crate) fn conv(&self, id: NodeId) -> Arc<ConvPlan> {
         self.convs[id.index()].clone().expect("every convolution is planned")
     }
 
@@ -111,7 +126,7 @@ impl Model {
             Shape::Map { channels, height, width } => vec![batch, channels, height, width],
             Shape::Vector { features } => vec![batch, features],
         };
-        Ok(Value::foreign(Tensor::from_vec(images, dims, &Device::Cpu)?))
+        Ok(Value::foreign(Tensor::from_vec(images, dims, &self.device)?))
     }
 }
 

@@ -9,12 +9,15 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use candle_core::{CustomOp1, CustomOp2, CustomOp3, Device, Tensor};
+use candle_core::{CustomOp1, CustomOp2, CustomOp3, Tensor};
 use striae_spaces::{Activation, NodeId, Op};
 
 use crate::{
     Model, TrainError,
-    layers::{ActivationOp, BiasOp, ConvOp, LinearOp, Moments, NormOp, Pool, PoolOp, RangePenalty, Value, add},
+    layers::{
+        ActivationOp, BiasOp, ConvOp, LinearOp, Moments, NormOp, Pool, PoolOp, RangePenalty, Value, add, apply1,
+        apply2, apply3,
+    },
 };
 
 /// Share of a batch in the running mean and variance.
@@ -110,7 +113,7 @@ impl Model {
             let node = self.graph().node(id);
             let value = if node.op == Op::BatchNorm {
                 let x = values[node.inputs[0].index()].as_ref().expect("computed before");
-                Value::new(x.apply_op2_no_bwd(&self.running_curve(id)?, &ActivationOp { relu: false })?)
+                Value::new(apply2(x, &self.running_curve(id)?, &ActivationOp { relu: false })?)
             } else {
                 self.layer(id, &values)?.0
             };
@@ -176,7 +179,7 @@ impl Model {
             return Ok(Tensor::stack(&["a", "b", "c"].map(|name| self.param(id, name)), 0)?);
         }
         let values = (0..3 * channels).map(|i| if i / channels == 1 { 1.0f32 } else { 0.0 }).collect();
-        Ok(Tensor::from_vec(values, (3, channels), &Device::Cpu)?)
+        Ok(Tensor::from_vec(values, (3, channels), self.device())?)
     }
 
     fn is_relu(&self, id: Option<NodeId>) -> bool {
@@ -189,7 +192,7 @@ impl Model {
         let norm = Tensor::stack(&[self.param(of, "gamma"), self.param(of, "beta")], 0)?;
         let curve = self.curve(activation, norm.dim(1)?)?;
         let op = NormOp { relu: self.is_relu(activation), moments: Arc::new(OnceLock::new()) };
-        let y = x.apply_op3_no_bwd(&norm, &curve, &op)?;
+        let y = apply3(x, &norm, &curve, &op)?;
         Ok((Some(Value::new(y)), Record::Norm { op, of, norm, curve }))
     }
 
@@ -201,23 +204,23 @@ impl Model {
         Ok(match &node.op {
             Op::Conv2d(conv) => {
                 let op = ConvOp { conv: self.conv(id), output: node.shape.spatial(), need_input };
-                let y = Value::new(x(0).apply_op2_no_bwd(self.param(id, "weight"), &op)?);
+                let y = Value::new(apply2(x(0), self.param(id, "weight"), &op)?);
                 (self.biased(y, id, conv.bias)?, Record::Conv(op))
             }
             Op::Linear(linear) => {
                 let op = LinearOp { need_input };
-                let y = Value::new(x(0).apply_op2_no_bwd(self.param(id, "weight"), &op)?);
+                let y = Value::new(apply2(x(0), self.param(id, "weight"), &op)?);
                 (self.biased(y, id, linear.bias)?, Record::Linear(op))
             }
             Op::AvgPool(pool) => {
                 let (input, output) = (self.graph().shape(node.inputs[0]).spatial(), node.shape.spatial());
                 let op = PoolOp(Pool { size: pool.size, stride: pool.stride, input, output });
-                (Value::new(x(0).apply_op1_no_bwd(&op)?), Record::Pool(op))
+                (Value::new(apply1(x(0), &op)?), Record::Pool(op))
             }
             Op::Activation(_) => {
                 let curve = self.curve(Some(id), node.shape.channels())?;
                 let op = ActivationOp { relu: self.is_relu(Some(id)) };
-                (Value::new(x(0).apply_op2_no_bwd(&curve, &op)?), Record::Activation { op, curve })
+                (Value::new(apply2(x(0), &curve, &op)?), Record::Activation { op, curve })
             }
             Op::Add => (Value::new(add(x(0), x(1))?), Record::Add),
             Op::Flatten => (x(0).view(|x| x.flatten_from(1))?, Record::Flatten),
@@ -226,7 +229,7 @@ impl Model {
     }
 
     fn biased(&self, y: Value, id: NodeId, bias: bool) -> Result<Value, TrainError> {
-        if bias { Ok(Value::new(y.apply_op2_no_bwd(self.param(id, "bias"), &BiasOp)?)) } else { Ok(y) }
+        if bias { Ok(Value::new(apply2(&y, self.param(id, "bias"), &BiasOp)?)) } else { Ok(y) }
     }
 
     /// Batch norm with the running statistics as `[0, k, d]`.
@@ -240,7 +243,7 @@ impl Model {
             values[n + c] = curve.k;
             values[2 * n + c] = curve.d;
         }
-        Ok(Tensor::from_vec(values, (3, n), &Device::Cpu)?)
+        Ok(Tensor::from_vec(values, (3, n), self.device())?)
     }
 }
 

@@ -13,6 +13,7 @@ mod loss;
 mod norm;
 mod ops;
 mod pool;
+mod stock;
 mod winograd;
 
 #[cfg(test)]
@@ -25,3 +26,6 @@ pub(crate) use loss::{CrossEntropy, RangePenalty};
 pub(crate) use norm::Moments;
 pub(crate) use ops::{ActivationOp, BiasOp, ConvOp, LinearOp, NormOp, PoolOp, add, with};
 pub(crate) use pool::Pool;
+#[cfg(test)]
+pub(crate) use stock::{AVOID_KERNELS, Stock};
+pub(crate) use stock::{ConvPlan, apply1, apply2, apply3};
