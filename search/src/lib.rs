@@ -9,6 +9,8 @@ pub mod explain;
 pub mod hybrid;
 pub mod pareto;
 pub mod prediction;
+pub mod proxies;
+pub mod rank;
 pub mod resize;
 pub mod run;
 pub mod sampler;
@@ -30,7 +32,7 @@ pub use event::{SearchEvent, Stage};
 pub use history::History;
 pub use seed::Seed;
 pub use study::{
-    Limits, Objective, SamplerConfig, SamplerKind, SpaceRef, Study, StudyConfig, StudyError, StudyErrorKind,
+    Limits, Objective, SamplerConfig, SamplerKind, Screen, SpaceRef, Study, StudyConfig, StudyError, StudyErrorKind,
     TrainingConfig, TrainingStage, VerifyConfig,
 };
 pub use trial::{Direction, Outcome, Param, ParamError, Trial, TrialId, TrialState};

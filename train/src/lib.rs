@@ -11,6 +11,7 @@
 mod augment;
 mod checkpoint;
 mod data;
+mod device;
 mod error;
 mod evaluate;
 mod fold;
@@ -18,6 +19,7 @@ mod layers;
 mod model;
 mod optim;
 mod pass;
+pub mod proxies;
 mod range;
 mod schedule;
 mod seed;
@@ -28,6 +30,7 @@ mod golden;
 
 pub use augment::Augment;
 pub use data::{Dataset, DatasetName, GlyphConfig, Normalisation, Splits, glyphs, load};
+pub use device::TrainDevice;
 pub use error::{DataError, TrainError};
 pub use evaluate::{Evaluation, evaluate, logits};
 pub use fold::fold;

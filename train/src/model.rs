@@ -62,7 +62,7 @@ impl Model {
     }
 
     /// Moves the parameters to a device; passes run there from now on.
-    pub(crate) fn to_device(&mut self, device: &Device) -> Result<(), TrainError> {
+    pub(crate) fn move_to(&mut self, device: &Device) -> Result<(), TrainError> {
         for param in self.params.values_mut() {
             *param = param.to_device(device)?;
         }

@@ -72,7 +72,7 @@ impl Pass {
         self.values.last().and_then(Option::as_ref).expect("the output is never fused away")
     }
 
-    fn value(&self, id: NodeId) -> &Value {
+    pub(crate) fn value(&self, id: NodeId) -> &Value {
         self.values[id.index()].as_ref().expect("computed before, and kept where it is read")
     }
 }

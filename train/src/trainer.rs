@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use striae_spaces::{TypedGraph, WeightStore};
 
 use crate::{
-    ActivationRange, Augment, Dataset, Model, SeedTree, Splits, TrainError, augment, checkpoint,
+    ActivationRange, Augment, Dataset, Model, SeedTree, Splits, TrainDevice, TrainError, augment, checkpoint,
     evaluate::{argmax, check_shapes, evaluate_model},
     layers::{CrossEntropy, release},
     optim::{Sgd, SgdConfig},
@@ -53,6 +53,8 @@ pub struct TrainConfig {
     pub label_smoothing: f32,
     /// Root of all random choices.
     pub seed: u64,
+    /// Where to train. One device repeats its own bits only.
+    pub device: TrainDevice,
 }
 
 impl Default for TrainConfig {
@@ -70,6 +72,7 @@ impl Default for TrainConfig {
             clip: 2.0,
             label_smoothing: 0.0,
             seed: 0,
+            device: TrainDevice::Cpu,
         }
     }
 }
@@ -209,14 +212,17 @@ impl State {
     ) -> Result<Self, TrainError> {
         let TrainConfig { momentum, weight_decay, clip, .. } = *config;
         let settings = SgdConfig { momentum, weight_decay, clip };
+        let device = config.device.open()?;
         if let Some(path) = checkpoint.filter(|path| path.exists()) {
             let resumed = checkpoint::load(path, graph, config)?;
-            let model = Model::from_weights(graph, &resumed.weights)?;
+            let mut model = Model::from_weights(graph, &resumed.weights)?;
+            model.move_to(&device)?;
             let mut sgd = Sgd::new(settings, &model)?;
             sgd.momentum.extend(resumed.momentum);
             return Ok(Self { model, sgd, history: resumed.history });
         }
-        let model = Model::new(graph, &seed.child("weights"))?;
+        let mut model = Model::new(graph, &seed.child("weights"))?;
+        model.move_to(&device)?;
         let sgd = Sgd::new(settings, &model)?;
         Ok(Self { model, sgd, history: Vec::new() })
     }

@@ -1,4 +1,4 @@
-//! Pareto front, predicted against measured, cost per layer, latencies of a space.
+//! Pareto front, predicted against measured, cost per layer, latencies of a space, rank correlations.
 //!
 //! A figure is first laid out as a scene of a few kinds of shapes in logical pixels, and that scene is painted by plotters: once onto
 //! its SVG backend, once onto its bitmap backend. So both pictures come from the same drawing code, text is measured with the same
@@ -8,6 +8,7 @@
 
 mod axis;
 mod breakdown;
+mod correlation;
 mod font;
 mod histogram;
 mod labels;
@@ -20,7 +21,7 @@ mod scene;
 mod theme;
 
 use crate::error::ReportError;
-use crate::view::{HistogramView, NetworkView, ParetoView, PredictionView};
+use crate::view::{CorrelationView, HistogramView, NetworkView, ParetoView, PredictionView};
 
 /// Something that can be drawn: one of the views.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,8 @@ pub enum Figure<'a> {
     Breakdown(&'a NetworkView),
     /// Latencies of the networks of a space.
     Histogram(&'a HistogramView),
+    /// How well several quantities rank the same things.
+    Correlation(&'a CorrelationView),
 }
 
 impl Figure<'_> {
@@ -43,6 +46,7 @@ impl Figure<'_> {
             Self::Prediction(view) => prediction::scene(view),
             Self::Breakdown(view) => breakdown::scene(view),
             Self::Histogram(view) => histogram::scene(view),
+            Self::Correlation(view) => correlation::scene(view),
         })
     }
 }

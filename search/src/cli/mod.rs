@@ -23,6 +23,7 @@ mod memory;
 mod output;
 mod predict;
 mod progress;
+mod proxies;
 mod report;
 mod roles;
 mod search;
@@ -86,6 +87,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Train one network
     Train(train::TrainArgs),
+    /// What proxies are worth: how they rank networks, against training them
+    Proxies(proxies::ProxiesArgs),
     /// Run a study, or go on with it
     Search(search::SearchArgs),
     /// Run trained networks encrypted, against the clear and the prediction
@@ -142,6 +145,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Bench(args) => bench::run(&args, all, output),
         Command::Predict(args) => predict::run(&args, all, output),
         Command::Train(args) => train::run(&args, output),
+        Command::Proxies(args) => proxies::run(&args, all, output),
         Command::Search(args) => search::run(&args, all, output),
         // Predictions are for one thread, so that is what they are compared with unless the user wants otherwise.
         Command::Verify(args) => verify::run(&args, threads.unwrap_or(1).into(), output),

@@ -56,6 +56,9 @@ pub(crate) struct TrainArgs {
     /// Root of all random choices
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Where to train: cpu, cuda:0 (an NVIDIA GPU), or auto
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    device: String,
     /// Folder to write: folded network, weights, metrics, checkpoint
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -110,6 +113,7 @@ pub(crate) fn run(args: &TrainArgs, output: Output) -> Outcome {
         augment: args.augment.into(),
         subset: args.subset,
         seed: args.seed,
+        device: args.device.parse()?,
         ..TrainConfig::default()
     };
     let checkpoint = args.out.join(CHECKPOINT);
