@@ -65,7 +65,8 @@ pub use estimate::{Estimate, StepEstimate, estimate};
 pub use key_plan::KeyPlan;
 pub use linear_plan::{LinearPlan, PartialSum, Term};
 pub use lower::{
-    Agenda, InputPacking, LowerOptions, Lowerer, Recipe, SpaceCost, SpaceEstimator, StrategyChoice, Sweep, Visited,
+    Agenda, DiagonalId, Diagonals, InputPacking, LowerOptions, Lowerer, Recipe, SpaceCost, SpaceEstimator,
+    StrategyChoice, Sweep, Visited, WeightId,
 };
 pub use memory::{MemoryEstimate, diagonal_memory};
 pub use packing::Packing;

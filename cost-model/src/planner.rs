@@ -6,8 +6,8 @@ use std::{ops::RangeInclusive, sync::Arc};
 use striae_spaces::{Shape, TypedGraph};
 
 use crate::{
-    CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer, RingType,
-    StrategyChoice,
+    CkksParams, CkksParamsLiteral, CostError, Diagonals, Estimate, HeProgram, InputPacking, LowerOptions, Lowerer,
+    RingType, StrategyChoice,
     lower::{Draft, Staged, stages::Staging},
     packing::Packing,
     params::NARROW_PRIME_BITS,
@@ -53,6 +53,8 @@ pub struct PlanOptions {
     pub strategy: StrategyChoice,
     /// Whether convolutions with nothing between them become one; the cheaper of both where absent.
     pub fuse: Option<bool>,
+    /// Which diagonals there are.
+    pub diagonals: Diagonals,
 }
 
 impl Default for PlanOptions {
@@ -69,6 +71,7 @@ impl Default for PlanOptions {
             batch: 1,
             strategy: StrategyChoice::Cheapest,
             fuse: None,
+            diagonals: Diagonals::All,
         }
     }
 }
@@ -147,7 +150,9 @@ impl Lowerer<'_> {
                     None => self.chains(ring, log_n, levels, options),
                 };
                 if !chains.is_empty() {
-                    let lowering = |&input| LowerOptions { fuse, packing, batch, input, strategy };
+                    let diagonals = || options.diagonals.clone();
+                    let lowering =
+                        |&input| LowerOptions { fuse, packing, batch, input, strategy, diagonals: diagonals() };
                     let attempt = |lowering| Attempt { lowering, chains: Arc::clone(&chains) };
                     attempts.extend(packings(input).iter().map(lowering).map(attempt));
                 }

@@ -3,18 +3,22 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use common::{folded, image, relative_error, rng};
 use rand::{RngExt, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
 use striae_cost_model::{
-    Calibration, CkksParams, CkksParamsLiteral, InputPacking, LowerOptions, Lowerer, Packing, RingType, Strategy,
-    StrategyChoice,
+    Calibration, CkksParams, CkksParamsLiteral, DiagonalId, Diagonals, HeProgram, InputPacking, LowerOptions, Lowerer,
+    Packing, Recipe, RingType, StepKind, Strategy, StrategyChoice,
 };
 use striae_he_eval::{Circuit, ClearBackend, HeBackend, HeClient, Seed, pack_batch, reference, unpack_batch};
 use striae_spaces::{
     Activation, AvgPool, Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Linear, Op, Padding, Shape, TypedGraph,
-    WeightStore, zoo,
+    WeightMask, WeightStore, zoo,
 };
 
 fn params(log_n: u32, depth: usize) -> CkksParams {
@@ -36,12 +40,24 @@ fn check(name: &str, graph: &TypedGraph, log_n: u32, options: &LowerOptions, see
     let graph = folded(graph);
     let store = WeightStore::random(&graph, &mut rng);
     let params = params(log_n, options.depth(&graph).unwrap());
-    let calibration = Calibration::generic();
-    let program = Arc::new(Lowerer::new(&calibration).lower(&graph, &params, options).unwrap());
-    let (client, backend) = ClearBackend::keygen(&params, &program.keys(), Seed::Fixed(seed)).unwrap();
-    let circuit = Circuit::compile(&backend, Arc::clone(&program), &graph, &store).unwrap();
+    let program = Lowerer::new(&Calibration::generic()).lower(&graph, &params, options).unwrap();
+    run(name, &graph, &store, (&params, options), program, rng);
+}
+
+/// The same for a lowered network and its weights.
+fn run(
+    name: &str,
+    graph: &TypedGraph,
+    store: &WeightStore,
+    (params, options): (&CkksParams, &LowerOptions),
+    program: HeProgram,
+    mut rng: ChaCha8Rng,
+) {
+    let (program, seed) = (Arc::new(program), 7);
+    let (client, backend) = ClearBackend::keygen(params, &program.keys(), Seed::Fixed(seed)).unwrap();
+    let circuit = Circuit::compile(&backend, Arc::clone(&program), graph, store).unwrap();
     assert_eq!(program.batch(), options.batch);
-    let images: Vec<Vec<f32>> = (0..options.batch).map(|_| image(&graph, &mut rng)).collect();
+    let images: Vec<Vec<f32>> = (0..options.batch).map(|_| image(graph, &mut rng)).collect();
     let slots = pack_batch(&program, &images.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
     let encrypt = |s: &Vec<f64>| client.encrypt(s, program.depth(), circuit.input_scale()).unwrap();
     let input = slots.iter().map(encrypt).collect();
@@ -51,7 +67,7 @@ fn check(name: &str, graph: &TypedGraph, log_n: u32, options: &LowerOptions, see
     assert_eq!(times.len(), program.steps.len());
     let decrypted: Vec<Vec<f64>> = output.iter().map(|ct| client.decrypt(ct).unwrap()).collect();
     for (i, (logits, image)) in unpack_batch(&program, &decrypted).iter().zip(&images).enumerate() {
-        let expected = reference::logits(&graph, &store, image).unwrap();
+        let expected = reference::logits(graph, store, image).unwrap();
         let error = relative_error(logits, &expected);
         assert!(error < 1e-6, "{name}: relative error {error:e} of image {i} under {options:?}");
     }
@@ -91,7 +107,7 @@ const PACKINGS: [Packing; 8] = [
 ];
 
 /// A network of random convolutions, pools, activations and residual connections.
-fn random_network(rng: &mut rand_chacha::ChaCha8Rng) -> TypedGraph {
+fn random_network(rng: &mut ChaCha8Rng) -> TypedGraph {
     let side = *[6, 7, 8, 11, 12].choose(rng).unwrap();
     let channels = *[1, 2, 3, 4].choose(rng).unwrap();
     let mut g = GraphBuilder::new(Shape::map(channels, side, side)).unwrap();
@@ -147,27 +163,98 @@ fn random_network(rng: &mut rand_chacha::ChaCha8Rng) -> TypedGraph {
     g.build().unwrap()
 }
 
+/// Choices of the lowering of a random network.
+fn random_options(rng: &mut ChaCha8Rng) -> LowerOptions {
+    let strategy = *[
+        StrategyChoice::Cheapest,
+        StrategyChoice::Always(Strategy::InputSide),
+        StrategyChoice::Always(Strategy::OutputSide),
+        StrategyChoice::Always(Strategy::BabyGiant { babies: 2 }),
+        StrategyChoice::Balanced,
+    ]
+    .choose(rng)
+    .unwrap();
+    LowerOptions {
+        fuse: rng.random_bool(0.5),
+        packing: *PACKINGS.choose(rng).unwrap(),
+        batch: *[1, 1, 2, 4, 16].choose(rng).unwrap(),
+        input: *[InputPacking::Replicated, InputPacking::Packed].choose(rng).unwrap(),
+        strategy,
+        diagonals: Diagonals::All,
+    }
+}
+
 #[test]
 fn random_networks() {
     for seed in 0..200 {
         let mut rng = rng(1000 + seed);
         let graph = random_network(&mut rng);
-        let strategy = *[
-            StrategyChoice::Cheapest,
-            StrategyChoice::Always(Strategy::InputSide),
-            StrategyChoice::Always(Strategy::OutputSide),
-            StrategyChoice::Always(Strategy::BabyGiant { babies: 2 }),
-            StrategyChoice::Balanced,
-        ]
-        .choose(&mut rng)
-        .unwrap();
-        let options = LowerOptions {
-            fuse: rng.random_bool(0.5),
-            packing: *PACKINGS.choose(&mut rng).unwrap(),
-            batch: *[1, 1, 2, 4, 16].choose(&mut rng).unwrap(),
-            input: *[InputPacking::Replicated, InputPacking::Packed].choose(&mut rng).unwrap(),
-            strategy,
-        };
+        let options = random_options(&mut rng);
         check(&format!("random {seed}: {graph:?}"), &graph, 10 + (seed % 2) as u32, &options, seed);
+    }
+}
+
+/// Zeros the weights of random diagonals and lowers anew: the program loses the diagonals that carry nothing else, executes
+/// what it counts, and its result is that of the zeroed weights.
+#[test]
+fn random_pruned_networks() {
+    let mut lost = 0;
+    for seed in 0..100 {
+        let mut rng = rng(1000 + seed);
+        let graph = folded(&random_network(&mut rng));
+        let options = random_options(&mut rng);
+        let mut store = WeightStore::random(&graph, &mut rng);
+        let params = params(10 + (seed % 2) as u32, options.depth(&graph).unwrap());
+        let calibration = Calibration::generic();
+        let dense = Lowerer::new(&calibration).lower(&graph, &params, &options).unwrap();
+        for step in 0..dense.steps.len() {
+            let mut pruned: HashMap<DiagonalId, bool> = HashMap::new();
+            let mut zeros = Vec::new();
+            dense.each_place(&graph, step, |weight, diagonal| {
+                if *pruned.entry(diagonal).or_insert_with(|| rng.random_bool(0.6)) {
+                    zeros.extend(weight);
+                }
+            });
+            for (layer, index) in zeros {
+                let name = format!("{layer}.weight");
+                let mut tensor = store.get(&name).unwrap().clone();
+                tensor.data[index] = 0.0;
+                store.insert(name, tensor);
+            }
+        }
+        let mask = Arc::new(WeightMask::of_zeros(&graph, &store).unwrap());
+        let options = LowerOptions { diagonals: Diagonals::Of(mask), ..options };
+        let program = Lowerer::new(&calibration).lower(&graph, &params, &options).unwrap();
+        check_diagonals(&graph, &store, &dense, &program);
+        lost += dense.counts().plain_mults - program.counts().plain_mults;
+        let recipe = Recipe::of(&options, &program);
+        assert_eq!(recipe.lower(&graph, &params).unwrap(), program);
+        run(&format!("pruned {seed}: {graph:?}"), &graph, &store, (&params, &options), program, rng);
+    }
+    assert!(lost > 1000, "{lost} multiplications fewer");
+}
+
+/// The diagonals left are those of the dense program that carry a weight other than zero, but for outputs that have none.
+fn check_diagonals(graph: &TypedGraph, store: &WeightStore, dense: &HeProgram, pruned: &HeProgram) {
+    for step in 0..dense.steps.len() {
+        let (StepKind::Linear(all), StepKind::Linear(left)) = (&dense.steps[step].kind, &pruned.steps[step].kind)
+        else {
+            continue;
+        };
+        let mut carrying = BTreeSet::new();
+        dense.each_place(graph, step, |weight, diagonal| {
+            if weight.is_none_or(|(layer, i)| store.get(&format!("{layer}.weight")).unwrap().data[i] != 0.0) {
+                carrying.insert(diagonal);
+            }
+        });
+        let mut placed = BTreeSet::new();
+        dense.each_place(graph, step, |_, diagonal| {
+            placed.insert(diagonal);
+        });
+        assert_eq!(placed, dense.diagonals(all).into_iter().collect());
+        let left: BTreeSet<DiagonalId> = pruned.diagonals(left).into_iter().collect();
+        assert!(left.is_superset(&carrying));
+        let outputs: BTreeSet<u16> = carrying.iter().map(|d| d.output).collect();
+        assert!(left.difference(&carrying).all(|d| !outputs.contains(&d.output)));
     }
 }

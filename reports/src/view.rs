@@ -321,5 +321,7 @@ impl NetworkView {
     }
 }
 
+mod pattern;
 mod study;
+pub use pattern::{DiagonalState, PatternLayer, PatternRow, PatternView};
 pub use study::{BundleView, FileView, MachineView, StudyView, TrialCounts, TrialState, TrialView};

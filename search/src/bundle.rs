@@ -8,8 +8,11 @@ use striae_spaces::TypedGraph;
 use striae_train::{DatasetName, Normalisation};
 use thiserror::Error;
 
-/// Version of the format.
-pub const FORMAT: u32 = 3;
+/// Version of the format that is written.
+pub const FORMAT: u32 = 4;
+
+/// Oldest version that is read: it knows no pruned networks.
+const OLDEST: u32 = 3;
 
 /// What the other files of a bundle are for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,7 +54,7 @@ pub enum ManifestError {
     #[error(transparent)]
     Syntax(#[from] serde_json::Error),
     /// Another version of the format.
-    #[error("format: is {found}, this version reads {FORMAT}")]
+    #[error("format: is {found}, this version reads {OLDEST} to {FORMAT}")]
     Format {
         /// What stands there.
         found: u32,
@@ -110,7 +113,7 @@ impl Manifest {
     /// Reads the text of `bundle.json`.
     pub fn from_json(text: &str) -> Result<Self, ManifestError> {
         let Version { format } = serde_json::from_str(text)?;
-        if format != FORMAT {
+        if !(OLDEST..=FORMAT).contains(&format) {
             return Err(ManifestError::Format { found: format });
         }
         Ok(serde_json::from_str(text)?)

@@ -16,8 +16,11 @@ use super::{
     dense::Embedding,
     diagonals::rotation,
     input::input_layout,
+    kept::{Diagonals, Operand, kept_diagonals},
     layers::{Layer, LayerKey, Layers, LayoutId, Operator, Times},
+    places::{DiagonalId, StepPlaces},
     stages::{Stage, Staging, source_desc, stages},
+    step_links::operand_ciphertexts,
 };
 
 /// The stages of a network with their multiplicative depths.
@@ -103,8 +106,15 @@ impl<'s> Draft<'s> {
         let (input, interleaved) = input_layout(graph, slots, options)?;
         let input = layers.intern(input);
         let image_slots = slots / interleaved;
-        let mut drafter =
-            Drafter { layers, graph, slots: image_slots, options, recorded: recorded.iter(), layouts: vec![input] };
+        let mut drafter = Drafter {
+            layers,
+            graph,
+            slots: image_slots,
+            options,
+            recorded: recorded.iter(),
+            layouts: vec![input],
+            linear_steps: 0,
+        };
         let mut parts = Vec::with_capacity(staged.stages.len());
         for stage in &staged.stages {
             let (part, layout) = drafter.stage(stage)?;
@@ -208,6 +218,8 @@ struct Drafter<'a> {
     options: &'a LowerOptions,
     recorded: std::slice::Iter<'a, Strategy>,
     layouts: Vec<LayoutId>,
+    /// Linear steps so far.
+    linear_steps: usize,
 }
 
 impl Drafter<'_> {
@@ -260,10 +272,39 @@ impl Drafter<'_> {
         }
         let packing = self.options.packing;
         let strategy = self.recorded.next().map_or(self.options.strategy, |s| StrategyChoice::Always(*s));
-        let key = LayerKey { slots: self.slots, shape: self.graph.shape(node), packing, strategy, operators };
+        let shape = self.graph.shape(node);
+        let mut key = LayerKey { slots: self.slots, shape, packing, strategy, operators, kept: None };
+        key.kept = self.kept(&key, (sources, &inputs), node)?;
+        self.linear_steps += 1;
         let layer = self.layers.layer(key, node)?;
         let output = layer.output;
         Ok((Part::Linear { inputs, layer }, output))
+    }
+
+    /// The diagonals that the step keeps; `None` for all.
+    fn kept(
+        &self,
+        key: &LayerKey,
+        (sources, inputs): (&[Source], &[ValueId]),
+        node: NodeId,
+    ) -> Result<Option<Arc<[DiagonalId]>>, CostError> {
+        let mask = match &self.options.diagonals {
+            Diagonals::All => return Ok(None),
+            Diagonals::Recorded(steps) => return Ok(steps.get(self.linear_steps).cloned()),
+            Diagonals::Of(mask) => mask,
+        };
+        let output = &self.layers.output_layout(key, node)?;
+        let mut operands: Vec<Operand<'_>> = Vec::with_capacity(sources.len());
+        let mut first = 0;
+        for input in inputs {
+            let layout = self.layers.layout(self.layouts[input.index()]);
+            let own = sources.iter().filter(|source| source.input == *input);
+            operands.extend(own.map(|source| (&source.op, layout, first)));
+            // What cannot be added is refused when the step is laid out.
+            first += operand_ciphertexts(layout, output).unwrap_or(0);
+        }
+        let (graph, packing, slots) = (self.graph, self.options.packing, self.slots);
+        Ok(kept_diagonals(&StepPlaces { graph, packing, slots, node, output }, &operands, mask))
     }
 
     fn operator(&self, source: &Source, layout: &Layout, node: NodeId) -> Result<Operator, CostError> {

@@ -15,6 +15,8 @@ use crate::{
 use super::{
     dense::{Embedding, dense_links},
     hash::HashMap,
+    kept::keep,
+    places::DiagonalId,
     stages::{ConvDesc, MAX_WEIGHTS},
     step_links::{operand_ciphertexts, step_links},
     strategy::{StepShape, StrategyChoice, balanced, candidates, plan},
@@ -35,6 +37,8 @@ pub(super) struct LayerKey {
     pub(super) strategy: StrategyChoice,
     /// Operators, each with the index of its operand among the step's and the operand's layout.
     pub(super) operators: Vec<(usize, LayoutId, Operator)>,
+    /// The diagonals that are kept, sorted; all if absent.
+    pub(super) kept: Option<Arc<[DiagonalId]>>,
 }
 
 /// An operator of a step with what its diagonals depend on besides layouts.
@@ -175,7 +179,7 @@ impl Layers {
     }
 
     /// Layout of the step's result: that of its first moving convolution, else of its first operand.
-    fn output_layout(&self, key: &LayerKey, node: NodeId) -> Result<Layout, CostError> {
+    pub(super) fn output_layout(&self, key: &LayerKey, node: NodeId) -> Result<Layout, CostError> {
         let moves = |(_, _, op): &&(usize, LayoutId, Operator)| match op {
             Operator::Conv(desc) => desc.conv.groups < desc.output.channels() || desc.conv.stride > 1,
             Operator::Dense(..) => true,
@@ -223,6 +227,10 @@ impl Layers {
         check_ciphertexts(outputs, node)?;
         let operators = key.operators.iter().map(|(operand, _, operator)| (*operand, operator));
         let (links, folds) = step_links(operators, &inputs, &output, key.slots).ok_or_else(apart)?;
+        let links = match &key.kept {
+            Some(kept) => keep(links, kept, key.slots)?,
+            None => links,
+        };
         let shape = StepShape { slots: key.slots, inputs: ciphertexts, outputs, folds: &folds };
         let strategies = match key.strategy {
             StrategyChoice::Cheapest => candidates(&links),

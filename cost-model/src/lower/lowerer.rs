@@ -17,6 +17,7 @@ use crate::{
 use super::{
     draft::{Draft, Part, Staged},
     hash::HashMap,
+    kept::Diagonals,
     layers::{Layers, Times},
     stages::Staging,
 };
@@ -45,6 +46,8 @@ pub struct LowerOptions {
     pub input: InputPacking,
     /// How rotations are split.
     pub strategy: StrategyChoice,
+    /// Which diagonals there are.
+    pub diagonals: Diagonals,
 }
 
 impl Default for LowerOptions {
@@ -55,6 +58,7 @@ impl Default for LowerOptions {
             batch: 1,
             input: InputPacking::default(),
             strategy: StrategyChoice::default(),
+            diagonals: Diagonals::All,
         }
     }
 }

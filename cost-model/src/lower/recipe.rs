@@ -4,13 +4,15 @@ use serde::{Deserialize, Serialize};
 use striae_spaces::TypedGraph;
 
 use crate::{
-    Calibration, CkksParams, CostError, HeProgram, InputPacking, LowerOptions, Plan, StepKind, Strategy,
+    Calibration, CkksParams, CostError, HeProgram, InputPacking, LinearStep, LowerOptions, Plan, Step, StepKind,
+    Strategy,
     calibration::{OpTimes, WordBytes},
     estimate,
     packing::Packing,
 };
 
 use super::{
+    DiagonalId, Diagonals,
     draft::{Draft, Staged},
     layers::{Layers, Times},
 };
@@ -29,17 +31,33 @@ pub struct Recipe {
     pub input: InputPacking,
     /// How the rotations of each linear step are split, in the order of the program.
     pub strategies: Vec<Strategy>,
+    /// [`LowerOptions::diagonals`] of a pruned network: those kept of each linear step, sorted; absent if all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagonals: Option<Vec<Vec<DiagonalId>>>,
 }
 
 impl Recipe {
     /// The choices that made `program`.
     pub fn of(options: &LowerOptions, program: &HeProgram) -> Self {
-        let strategy = |kind: &StepKind| match kind {
-            StepKind::Linear(linear) => Some(linear.strategy),
+        let linear = |step: &'_ Step| match &step.kind {
+            StepKind::Linear(linear) => Some(linear.clone()),
             StepKind::Square { .. } | StepKind::WindowSum { .. } => None,
         };
-        let strategies = program.steps.iter().filter_map(|step| strategy(&step.kind)).collect();
-        Self { fuse: options.fuse, packing: options.packing, batch: options.batch, input: options.input, strategies }
+        let steps: Vec<LinearStep> = program.steps.iter().filter_map(linear).collect();
+        let sorted = |step: &LinearStep| {
+            let mut diagonals = program.diagonals(step);
+            diagonals.sort_unstable();
+            diagonals
+        };
+        let pruned = options.diagonals != Diagonals::All;
+        Self {
+            fuse: options.fuse,
+            packing: options.packing,
+            batch: options.batch,
+            input: options.input,
+            strategies: steps.iter().map(|step| step.strategy).collect(),
+            diagonals: pruned.then(|| steps.iter().map(sorted).collect()),
+        }
     }
 
     /// Lowers `graph` for `params` as recorded.
@@ -57,6 +75,15 @@ impl Recipe {
         if self.strategies.len() != steps {
             let why = format!("has {} strategies, the network has {steps} linear steps", self.strategies.len());
             return Err(CostError::Recipe { why });
+        }
+        if let Some(diagonals) = &self.diagonals {
+            if diagonals.len() != steps {
+                let why = format!("has diagonals of {} steps, the network has {steps} linear steps", diagonals.len());
+                return Err(CostError::Recipe { why });
+            }
+            if let Some(step) = diagonals.iter().position(|kept| !kept.is_sorted_by(|a, b| a < b)) {
+                return Err(CostError::Recipe { why: format!("has unsorted diagonals in linear step {step}") });
+            }
         }
         let impossible = |s: &&Strategy| matches!(s, Strategy::BabyGiant { babies } if !(1..=slots).contains(babies));
         if let Some(strategy) = self.strategies.iter().find(impossible) {
@@ -89,6 +116,9 @@ impl Recipe {
             packing: self.packing,
             batch: self.batch,
             input: self.input,
+            diagonals: self.diagonals.as_ref().map_or(Diagonals::All, |steps| {
+                Diagonals::Recorded(steps.iter().map(|kept| kept.as_slice().into()).collect())
+            }),
             ..LowerOptions::default()
         }
     }

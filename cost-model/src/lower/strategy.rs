@@ -159,7 +159,7 @@ fn kinds(links: &[Link], plan: &LinearPlan, strategy: Strategy) -> RotationKinds
         let (baby, giant) = split(link, strategy);
         let (positions, taps) = &mut by_input[link.input as usize];
         positions.push((baby, link.cause));
-        *taps = link.taps.len().max(*taps);
+        *taps = link.taps.iter().filter(|&&tap| tap != 0).count().max(*taps);
         giants.push((giant, link.cause));
     }
     // Stable, so that the first link with a giant step names its cause.
@@ -170,7 +170,7 @@ fn kinds(links: &[Link], plan: &LinearPlan, strategy: Strategy) -> RotationKinds
         positions.dedup();
         let rotations = babies.iter().filter(|&&r| r != 0).count() as u64;
         let Some(&(home, home_cause)) = positions.first() else { continue };
-        let internal = rotations.min((*taps as u64).saturating_sub(1));
+        let internal = rotations.min(*taps as u64);
         kinds.internal += internal;
         let mut rest = rotations - internal;
         if home != 0 && rest > 0 {

@@ -68,16 +68,30 @@ impl DenseWeights {
 
     /// Adds the diagonal at `rotation` of an input ciphertext, moved by the giant step.
     pub(super) fn fill(&self, ciphertext: usize, rotation: u32, giant: usize, slots: &mut [f64]) {
+        for (t, output, element) in self.places(ciphertext, rotation) {
+            let weight = f64::from(self.weight(output, element)) * self.factor[element];
+            slots[(t + giant) % self.rule.slots] += weight;
+        }
+    }
+
+    /// Whether the diagonal holds no weight but zeros.
+    pub(super) fn is_zero(&self, ciphertext: usize, rotation: u32) -> bool {
+        self.places(ciphertext, rotation).all(|(_, output, element)| self.weight(output, element) == 0.0)
+    }
+
+    fn weight(&self, output: usize, element: usize) -> f32 {
+        self.matrix[output * self.elements + element]
+    }
+
+    /// The slots of a diagonal that hold a weight, each with the weight's output and element.
+    fn places(&self, ciphertext: usize, rotation: u32) -> impl Iterator<Item = (usize, usize, usize)> {
         let rule = &self.rule;
-        for t in 0..rule.slots {
+        (0..rule.slots).filter_map(move |t| {
             let (j, output) = ((t + rotation as usize) % rule.slots % rule.period, t % rule.classes_of);
             let element = self.element_at[ciphertext][j];
-            if output < self.outputs && element != EMPTY && rule.rotation(j, output) == rotation {
-                let element = element as usize;
-                let weight = f64::from(self.matrix[output * self.elements + element]) * self.factor[element];
-                slots[(t + giant) % rule.slots] += weight;
-            }
-        }
+            let holds = output < self.outputs && element != EMPTY && rule.rotation(j, output) == rotation;
+            holds.then_some((t, output, element as usize))
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Errors of circuits.
 
+use striae_cost_model::DiagonalId;
 use striae_spaces::{NodeId, WeightError};
 use thiserror::Error;
 
@@ -42,16 +43,17 @@ pub enum CircuitError {
         a: f64,
     },
     /// A weight for which the plan has no diagonal.
-    #[error("node {node}: no diagonal links input {input} and output {output} at rotation {rotation}")]
+    #[error(
+        "node {node}: no diagonal links input {} and output {} at rotation {}",
+        diagonal.input,
+        diagonal.output,
+        diagonal.rotation
+    )]
     NoDiagonal {
         /// The node.
         node: NodeId,
-        /// Output ciphertext.
-        output: usize,
-        /// Input ciphertext.
-        input: usize,
-        /// Rotation.
-        rotation: u32,
+        /// The diagonal that the weight needs.
+        diagonal: DiagonalId,
     },
     /// An image of another size.
     #[error("the image has {got} values, the network takes {expected}")]

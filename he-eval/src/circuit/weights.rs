@@ -1,15 +1,16 @@
 //! The diagonals and biases of a linear step.
 //!
-//! Every weight is looked up by the rotation that links its input slot to its output slot; a weight whose rotation the plan
-//! does not have would be a bug of the lowering and is reported, never dropped.
+//! Every weight is looked up by the rotation that links its input slot to its output slot. A weight whose rotation the plan
+//! does not have must be zero: the network was pruned. Any other would be a bug of the lowering and is reported, never
+//! dropped.
 
 use std::collections::HashMap;
 
 use striae_cost_model::{
-    HeProgram, LinearStep, Source, SourceOp,
+    DiagonalId, HeProgram, LinearStep, Source, SourceOp,
     lower::{
         dense::{DenseLinks, Embedding, dense_links},
-        diagonals::{PhaseTap, merge_offsets, phase_taps, rotation},
+        places::conv_places,
         stages::source_desc,
     },
     packing::{Layout, MapLayout},
@@ -60,22 +61,15 @@ enum Part {
     Copy { operator: usize },
 }
 
-/// Term index by output ciphertext, input ciphertext and total rotation.
-type TermIndex = HashMap<(u16, u16, u32), usize>;
-
 impl StepWeights {
     pub(super) fn new(ctx: &StepContext<'_>, index: usize, step: &LinearStep) -> Result<Self, CircuitError> {
         let (slots, interleaved) = (ctx.program.image_slots(), ctx.program.interleaved);
         let plan = &step.plan;
-        let terms = plan.terms.iter().map(|t| {
-            let total = plan.giants[t.giant as usize] + plan.babies[t.input as usize][t.baby as usize];
-            (t.output, t.input, total / interleaved as u32 % slots as u32)
-        });
         let builder = Builder {
             ctx,
             node: ctx.program.steps[index].node,
             output: &ctx.program.output_of(index).layout,
-            terms: terms.enumerate().map(|(i, key)| (key, i)).collect(),
+            terms: ctx.program.diagonals(step).into_iter().enumerate().map(|(i, id)| (id, i)).collect(),
         };
         let mut weights = Self {
             operators: Vec::new(),
@@ -182,7 +176,8 @@ struct Builder<'a> {
     ctx: &'a StepContext<'a>,
     node: NodeId,
     output: &'a Layout,
-    terms: TermIndex,
+    /// Index of each diagonal's term.
+    terms: HashMap<DiagonalId, usize>,
 }
 
 impl Builder<'_> {
@@ -214,7 +209,7 @@ impl Builder<'_> {
             _ => {
                 weights.bias.iter_mut().zip(&affine.offset).for_each(|(b, o)| *b += o);
                 let operator = weights.operators.len();
-                let term = self.term(0, first, 0)?;
+                let term = self.term(DiagonalId { output: 0, input: first as u16, rotation: 0 })?;
                 weights.parts[term].push(Part::Copy { operator });
                 weights.operators.push(Operator::Copy { layout: layout.clone(), factor });
                 Ok(())
@@ -222,9 +217,8 @@ impl Builder<'_> {
         }
     }
 
-    fn term(&self, output: usize, input: usize, rotation: u32) -> Result<usize, CircuitError> {
-        let key = (output as u16, input as u16, rotation);
-        self.terms.get(&key).copied().ok_or(CircuitError::NoDiagonal { node: self.node, output, input, rotation })
+    fn term(&self, diagonal: DiagonalId) -> Result<usize, CircuitError> {
+        self.terms.get(&diagonal).copied().ok_or(CircuitError::NoDiagonal { node: self.node, diagonal })
     }
 
     fn conv(
@@ -236,36 +230,25 @@ impl Builder<'_> {
         factor: Vec<f64>,
     ) -> Result<(), CircuitError> {
         let operator = weights.operators.len();
-        let slots = self.ctx.program.image_slots() as i64;
-        let merges = merge_offsets(input, output);
-        let taps = TapTable::new(&conv, input, output);
-        for out_channel in 0..conv.weights.len() {
-            for phase in taps.phases() {
-                let plane = output.plane(out_channel, phase);
-                let ((out_ct, out_offset), block) = (output.plane_offset(plane, 0), output.block_of(plane));
-                for (j, values) in conv.weights[out_channel].iter().enumerate() {
-                    let in_channel = conv.desc.conv.input_channel(input.channels, out_channel, j);
-                    for PhaseTap { index, phase: from, offset } in taps.of(phase, j) {
-                        let (in_ct, in_offset) = input.plane_offset(input.plane(in_channel, *from), block);
-                        for (group, moved) in merges.iter().enumerate() {
-                            let to = (out_offset + moved) as i64;
-                            let distance = in_offset as i64 + input.tap_offset(*offset) - to;
-                            let rotation = rotation(distance, output.period);
-                            let in_ct = first + group * input.group_ciphertexts() + in_ct;
-                            let term = self.term(out_ct, in_ct, rotation)?;
-                            weights.parts[term].push(Part::Tap {
-                                operator,
-                                in_channel,
-                                // Where folds bring the product to `to`.
-                                out_offset: (to + distance - i64::from(rotation)).rem_euclid(slots) as usize,
-                                phase,
-                                tap: taps.kernel[j % 2][*index],
-                                weight: values[*index],
-                            });
-                        }
-                    }
-                }
+        let mut missing = None;
+        conv_places(&conv.desc, (input, output), first, |place| {
+            let weight = conv.weights[place.out_channel][place.pair][place.index];
+            match self.terms.get(&place.diagonal) {
+                Some(term) => weights.parts[*term].push(Part::Tap {
+                    operator,
+                    in_channel: place.in_channel,
+                    out_offset: place.out_offset,
+                    phase: place.phase,
+                    tap: place.tap,
+                    weight,
+                }),
+                // The diagonals of pruned weights are left out.
+                None if weight == 0.0 => {}
+                None => missing = Some(place.diagonal),
             }
+        });
+        if let Some(diagonal) = missing {
+            return Err(CircuitError::NoDiagonal { node: self.node, diagonal });
         }
         let images = input.image_offsets();
         weights.operators.push(Operator::Conv { conv: Box::new(conv), output: output.clone(), images, factor });
@@ -283,41 +266,16 @@ impl Builder<'_> {
         weights.bias.iter_mut().zip(dense.bias()).for_each(|(b, d)| *b += d);
         for (ciphertext, rotations) in links.rotations.iter().enumerate() {
             for &rotation in rotations {
-                let term = self.term(0, first + ciphertext, rotation)?;
-                weights.parts[term].push(Part::Dense { operator, ciphertext, rotation });
+                let diagonal = DiagonalId { output: 0, input: (first + ciphertext) as u16, rotation };
+                match self.term(diagonal) {
+                    Ok(term) => weights.parts[term].push(Part::Dense { operator, ciphertext, rotation }),
+                    Err(_) if dense.is_zero(ciphertext, rotation) => {}
+                    Err(missing) => return Err(missing),
+                }
             }
         }
         weights.operators.push(Operator::Dense(dense));
         Ok(())
-    }
-}
-
-/// The taps of a kernel by phase of the output and parity of the weight index, looked up once.
-struct TapTable {
-    /// Side of the square of phases.
-    side: usize,
-    /// `[parity]`: the kernel's taps in the order of its weights.
-    kernel: [Vec<Tap>; 2],
-    /// `[phase][parity]`.
-    taps: Vec<[Vec<PhaseTap>; 2]>,
-}
-
-impl TapTable {
-    fn new(conv: &EffectiveConv, input: &MapLayout, output: &MapLayout) -> Self {
-        let side = output.phases;
-        let of_phase =
-            |phase: usize| [0, 1].map(|j| phase_taps(&conv.desc, (input, output), (phase / side, phase % side), j));
-        let kernel = [0, 1].map(|j| conv.desc.conv.taps(j));
-        Self { side, kernel, taps: (0..side * side).map(of_phase).collect() }
-    }
-
-    fn phases(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let side = self.side;
-        (0..side * side).map(move |phase| (phase / side, phase % side))
-    }
-
-    fn of(&self, (y, x): (usize, usize), j: usize) -> &[PhaseTap] {
-        &self.taps[y * self.side + x][j % 2]
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pareto front, predicted against measured, cost per layer, latencies of a space, rank correlations.
+//! Pareto front, predicted against measured, cost per layer, latencies of a space, rank correlations, what pruning has left.
 //!
 //! A figure is first laid out as a scene of a few kinds of shapes in logical pixels, and that scene is painted by plotters: once onto
 //! its SVG backend, once onto its bitmap backend. So both pictures come from the same drawing code, text is measured with the same
@@ -16,12 +16,13 @@ mod legend;
 mod marker;
 mod paint;
 mod pareto;
+mod pattern;
 mod prediction;
 mod scene;
 mod theme;
 
 use crate::error::ReportError;
-use crate::view::{CorrelationView, HistogramView, NetworkView, ParetoView, PredictionView};
+use crate::view::{CorrelationView, HistogramView, NetworkView, ParetoView, PatternView, PredictionView};
 
 /// Something that can be drawn: one of the views.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,8 @@ pub enum Figure<'a> {
     Histogram(&'a HistogramView),
     /// How well several quantities rank the same things.
     Correlation(&'a CorrelationView),
+    /// Diagonals that pruning has left.
+    Pattern(&'a PatternView),
 }
 
 impl Figure<'_> {
@@ -47,6 +50,7 @@ impl Figure<'_> {
             Self::Breakdown(view) => breakdown::scene(view),
             Self::Histogram(view) => histogram::scene(view),
             Self::Correlation(view) => correlation::scene(view),
+            Self::Pattern(view) => pattern::scene(view),
         })
     }
 }

@@ -1,8 +1,9 @@
 //! What must hold for every figure, whatever the data: nothing panics, nothing leaves the picture, no label covers another.
 
 use crate::view::{
-    CorrelationBar, CorrelationView, CostParts, HistogramBar, HistogramView, Interval, LayerPrediction, LayerView,
-    NetworkPrediction, NetworkView, ParetoPoint, ParetoView, PointKind, PredictionView,
+    CorrelationBar, CorrelationView, CostParts, DiagonalState, HistogramBar, HistogramView, Interval, LayerPrediction,
+    LayerView, NetworkPrediction, NetworkView, ParetoPoint, ParetoView, PatternLayer, PatternRow, PatternView,
+    PointKind, PredictionView,
 };
 
 use super::scene::{Rect, Scene, Shape};
@@ -166,4 +167,27 @@ fn correlations_are_drawn() {
         let view = CorrelationView { title: "Proxies".to_owned(), axis: "rank correlation".to_owned(), bars };
         check(Figure::Correlation(&view), "correlation");
     }
+}
+
+#[test]
+fn patterns_of_any_size_are_drawn() {
+    use DiagonalState::{Absent, Kept, Pruned};
+    let layer = |inputs: u32, rotations: usize| {
+        let state = |row: u32, column: usize| [Kept, Pruned, Pruned, Absent][(row as usize * 7 + column * 3) % 4];
+        let row = |input| PatternRow {
+            input,
+            output: input % 3,
+            diagonals: (0..rotations).map(|column| state(input, column)).collect(),
+        };
+        PatternLayer {
+            name: "n5 conv(64,k5)".to_owned(),
+            rotations: (0..rotations as i64).collect(),
+            rows: (0..inputs).map(row).collect(),
+        }
+    };
+    let sizes = [(1, 1), (2, 25), (100, 9), (8, 4096), (0, 0), (3, 0)];
+    let layers: Vec<PatternLayer> = sizes.into_iter().map(|(inputs, rotations)| layer(inputs, rotations)).collect();
+    assert_eq!(layers[1].diagonals(), (13, 25 + 12));
+    check(Figure::Pattern(&PatternView { label: "lenet-like".to_owned(), layers }), "pattern");
+    check(Figure::Pattern(&PatternView::default()), "no pattern");
 }
