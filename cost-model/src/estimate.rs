@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    Bytes, Calibration, CkksParams, HeProgram, MemoryEstimate, Seconds, StepKind, StepWork, calibration::OpTimes,
+    Bytes, Calibration, CkksParams, HeProgram, MemoryEstimate, Seconds, StepKind, StepWork, cache::LevelTimes,
+    calibration::OpTimes,
 };
 
 /// Bytes of the seed that stands for a polynomial of a fresh ciphertext.
@@ -41,29 +42,23 @@ pub struct StepEstimate {
 
 /// Estimates `program` under `params` from calibrated times, on the threads these are for.
 pub fn estimate(program: &HeProgram, params: &CkksParams, calibration: &Calibration) -> Estimate {
-    estimate_with(program, params, calibration, &[])
+    let times: Vec<LevelTimes> =
+        (0..=program.depth()).map(|level| LevelTimes::of(calibration, params, level)).collect();
+    estimate_of(program, params, calibration, &program.works(), &times)
 }
 
-/// The same where the times of each level are known for keys and weights that come from memory; none if they are not.
-pub(crate) fn estimate_with(
+/// The same where what the steps do and the times of each level are known.
+pub(crate) fn estimate_of(
     program: &HeProgram,
     params: &CkksParams,
     calibration: &Calibration,
-    known: &[OpTimes],
+    works: &[(StepWork, StepWork)],
+    times: &[LevelTimes],
 ) -> Estimate {
-    let memory = MemoryEstimate::on_threads(program, params, calibration.threads());
-    // What small networks read stays in the cache from one image to the next.
-    let cold = !calibration.stays_cached(memory.weights.0 + memory.keys.0);
-    let of_level = |level| calibration.times(params, level, cold);
-    let met: Vec<OpTimes>;
-    let times = if cold && known.len() > program.depth() {
-        known
-    } else {
-        met = (0..=program.depth()).map(of_level).collect();
-        &met
-    };
+    let memory = MemoryEstimate::with(program, works, params, calibration.threads());
+    let cached = calibration.stays_cached(memory.weights.0 + memory.keys.0);
     let step = |i| {
-        let parts = step_parts(program, i, times).to_vec();
+        let parts = step_parts(program, i, &works[i], |level| times[level].get(cached)).to_vec();
         StepEstimate { latency: parts.iter().map(|p| p.1).sum(), parts }
     };
     let steps: Vec<StepEstimate> = (0..program.steps.len()).map(step).collect();
@@ -77,27 +72,28 @@ pub(crate) fn estimate_with(
     Estimate { latency, interval, calibrated: !params.has_wide_primes(), steps, memory, upload, download }
 }
 
-fn step_parts(program: &HeProgram, step: usize, times: &[OpTimes]) -> [(&'static str, Seconds); 5] {
+fn step_parts<'t>(
+    program: &HeProgram,
+    step: usize,
+    work: &(StepWork, StepWork),
+    times: impl Fn(usize) -> &'t OpTimes,
+) -> [(&'static str, Seconds); 5] {
     let level = program.output_of(step).level;
-    let (work, behind) = program.step_work(step);
     match &program.steps[step].kind {
-        StepKind::Linear(linear) => {
-            let runs = program.runs(step) as f64;
-            let parts = linear_parts(&(work, behind), &times[linear.level], &times[level]);
-            parts.map(|(name, seconds)| (name, Seconds(runs * seconds.0)))
-        }
-        StepKind::Square { input, .. } => times[program.value(*input).level].parts(&work),
-        StepKind::WindowSum { .. } => times[level].parts(&work),
+        StepKind::Linear(linear) => linear_parts(work, program.runs(step), times(linear.level), times(level)),
+        StepKind::Square { input, .. } => times(program.value(*input).level).parts(&work.0),
+        StepKind::WindowSum { .. } => times(level).parts(&work.0),
     }
 }
 
-/// Time of a linear step. Its folds and biases run one level below its multiplications, behind the rescaling.
+/// Time of a linear step in all its runs. Its folds and biases run one level below its multiplications, behind the rescaling.
 pub(crate) fn linear_parts(
     (work, behind): &(StepWork, StepWork),
+    runs: u64,
     before: &OpTimes,
     after: &OpTimes,
 ) -> [(&'static str, Seconds); 5] {
     let (mut parts, later) = (before.parts(work), after.parts(behind));
-    parts.iter_mut().zip(later).for_each(|(part, more)| part.1 = part.1 + more.1);
+    parts.iter_mut().zip(later).for_each(|(part, more)| part.1 = Seconds(runs as f64 * (part.1.0 + more.1.0)));
     parts
 }

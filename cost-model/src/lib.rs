@@ -38,6 +38,7 @@
 //! ```
 
 mod batch;
+mod cache;
 pub mod calibration;
 mod counts;
 mod error;

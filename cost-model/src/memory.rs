@@ -4,11 +4,12 @@
 //! that any step had in use at once. Steps are followed through their phases with the buffers each has; see `pool.rs` and
 //! `linear/` of the evaluator.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-use crate::{Bytes, CkksParams, Feature, HeProgram, LinearStep, OpCounts, StepKind, StepWork};
+use crate::{
+    Bytes, CkksParams, Feature, HeProgram, LinearStep, OpCounts, StepKind, StepWork,
+    cache::{bias_bytes, diagonal_bytes},
+};
 
 /// What a process takes before it evaluates anything.
 const PROCESS: u64 = 14 << 20;
@@ -40,14 +41,24 @@ impl MemoryEstimate {
 
     /// The same on more.
     pub fn on_threads(program: &HeProgram, params: &CkksParams, threads: usize) -> Self {
-        let n = 1u64 << params.log_n();
-        let weights = (0..program.steps.len()).map(|step| step_weights(program, step, params)).sum();
+        Self::with(program, &program.works(), params, threads)
+    }
+
+    /// The same where what the steps do is known.
+    pub(crate) fn with(
+        program: &HeProgram,
+        works: &[(StepWork, StepWork)],
+        params: &CkksParams,
+        threads: usize,
+    ) -> Self {
+        let weights = works.iter().enumerate().map(|(step, (work, _))| weights(program, step, work, params)).sum();
         let plan = program.keys();
         let keys = plan.levels().map(|level| params.key_bytes(level)).sum();
         let primes = (params.log_q().len() + params.log_p().len()) as u64;
+        let n = 1u64 << params.log_n();
         let permutations = plan.rotations.len() as u64 * n / 2;
         let fixed = PROCESS + 8 * n * (TABLE_WORDS * primes + ENCODING) + permutations;
-        let ciphertexts = Bytes(fixed + 8 * Buffers::of(program, params, threads as u64).kept());
+        let ciphertexts = Bytes(fixed + 8 * Buffers::of(program, works, params, threads as u64).kept());
         Self { weights, keys: Bytes(keys), ciphertexts }
     }
 
@@ -57,19 +68,22 @@ impl MemoryEstimate {
     }
 }
 
-/// Bytes of the encoded diagonals of a step; none unless it is linear. Those of rotated inputs are multiplied in QP.
+/// Bytes of the encoded diagonals of a step; none unless it is linear.
 pub fn diagonal_memory(program: &HeProgram, step: usize, params: &CkksParams) -> Bytes {
-    let StepKind::Linear(LinearStep { plan, level, .. }) = &program.steps[step].kind else { return Bytes(0) };
-    let rotated = plan.terms.iter().filter(|t| plan.babies[t.input as usize][t.baby as usize] != 0).count();
-    let bytes = |extended| params.diagonal_bytes(*level, extended);
-    Bytes(rotated as u64 * bytes(true) + (plan.terms.len() - rotated) as u64 * bytes(false))
+    let StepKind::Linear(LinearStep { level, .. }) = &program.steps[step].kind else { return Bytes(0) };
+    Bytes(diagonal_bytes(&program.step_work(step).0, *level, params))
 }
 
 /// Bytes of the encoded diagonals and biases of a step.
 pub(crate) fn step_weights(program: &HeProgram, step: usize, params: &CkksParams) -> Bytes {
-    let StepKind::Linear(linear) = &program.steps[step].kind else { return Bytes(0) };
-    let biases = linear.plan.outputs as u64 * params.ciphertext_bytes(program.output_of(step).level) / 2;
-    diagonal_memory(program, step, params) + Bytes(biases)
+    weights(program, step, &program.step_work(step).0, params)
+}
+
+/// The same where what the step does is known.
+fn weights(program: &HeProgram, step: usize, work: &StepWork, params: &CkksParams) -> Bytes {
+    let StepKind::Linear(LinearStep { plan, level, .. }) = &program.steps[step].kind else { return Bytes(0) };
+    let biases = bias_bytes(plan.outputs, program.output_of(step).level, params);
+    Bytes(diagonal_bytes(work, *level, params) + biases)
 }
 
 /// Bytes that one run of a step, with these operations in all runs, works on besides its inputs and results.
@@ -92,57 +106,82 @@ pub(crate) fn step_working(program: &HeProgram, step: usize, counts: &OpCounts, 
 type Sizes = [(u64, u64)];
 
 /// Buffers by size.
-#[derive(Default)]
 struct Buffers {
     /// By size of the pool: most words asked of one, and most that were in use at once.
-    sizes: BTreeMap<u64, (u64, u64)>,
+    sizes: [(u64, u64); SIZES],
+    /// The same of what is in use now, and the sizes in it.
+    now: [(u64, u64); SIZES],
+    in_use: Vec<usize>,
     /// Most words in use at once.
     peak: u64,
 }
 
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { sizes: [(0, 0); SIZES], now: [(0, 0); SIZES], in_use: Vec::new(), peak: 0 }
+    }
+}
+
 impl Buffers {
-    fn of(program: &HeProgram, params: &CkksParams, threads: u64) -> Self {
+    fn of(program: &HeProgram, works: &[(StepWork, StepWork)], params: &CkksParams, threads: u64) -> Self {
         let mut buffers = Self::default();
         let (last_use, n) = (last_uses(program), 1u64 << params.log_n());
-        for i in 0..program.steps.len() {
-            let alive = (0..=i).filter(|&value| value == i || last_use[value] >= i);
-            let held: Vec<(u64, u64)> = alive
-                .map(|value| &program.values[value])
-                .map(|v| ((v.level as u64 + 1) * n, 2 * v.layout.ciphertexts() as u64))
-                .collect();
-            for phase in phases(program, i, params, threads) {
-                buffers.meet(&[held.clone(), phase].concat());
+        let mut held = Vec::new();
+        for (i, (work, _)) in works.iter().enumerate() {
+            let alive = (0..=i).filter(|&value| value == i || last_use[value] >= i).map(|value| &program.values[value]);
+            held.clear();
+            held.extend(alive.map(|v| ((v.level as u64 + 1) * n, 2 * v.layout.ciphertexts() as u64)));
+            for phase in phases(program, i, work, params, threads) {
+                buffers.meet(&held, &phase);
             }
         }
         buffers
     }
 
-    /// Notes what is in use at once.
-    fn meet(&mut self, in_use: &Sizes) {
-        let mut counts: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-        for &(words, count) in in_use.iter().filter(|(words, count)| words * count > 0) {
-            let (largest, number) = counts.entry(pooled(words)).or_default();
-            *largest = words.max(*largest);
-            *number += count;
+    /// Notes what is in use at once: what is held, and what is used beside it.
+    fn meet(&mut self, held: &Sizes, beside: &Sizes) {
+        for &(words, count) in held.iter().chain(beside).filter(|(words, count)| words * count > 0) {
+            let size = size_index(words);
+            let (largest, number) = &mut self.now[size];
+            if *number == 0 {
+                self.in_use.push(size);
+            }
+            (*largest, *number) = (words.max(*largest), *number + count);
         }
-        self.peak = self.peak.max(counts.iter().map(|(size, (_, count))| size * count).sum());
-        for (size, (words, count)) in counts {
-            let (largest, number) = self.sizes.entry(size).or_default();
+        self.peak = self.peak.max(self.in_use.iter().map(|&size| size_words(size) * self.now[size].1).sum());
+        for size in self.in_use.drain(..) {
+            let (words, count) = std::mem::take(&mut self.now[size]);
+            let (largest, number) = &mut self.sizes[size];
             (*largest, *number) = (words.max(*largest), count.max(*number));
         }
     }
 
     /// Words that are held in the end.
     fn kept(&self) -> u64 {
-        let all: u64 = self.sizes.values().map(|(words, count)| words * count).sum();
+        let all: u64 = self.sizes.iter().map(|(words, count)| words * count).sum();
         all.min((1 + KEPT) * self.peak)
     }
 }
 
-/// Size of the pool's buffers for so many words: four sizes to an octave.
-fn pooled(words: u64) -> u64 {
-    let quarter = 1 << (words.max(512) - 1).ilog2().saturating_sub(2);
-    words.div_ceil(quarter) * quarter
+/// Sizes of the pool's buffers: up to 512 words every 64, then four to an octave.
+const SIZES: usize = 256;
+
+/// Which size holds so many words.
+fn size_index(words: u64) -> usize {
+    if words <= 512 {
+        return words.div_ceil(64) as usize;
+    }
+    let octave = (words - 1).ilog2();
+    let quarter = (words - 1) >> (octave - 2) & 3;
+    9 + 4 * (octave as usize - 9) + quarter as usize
+}
+
+/// Words of a size.
+fn size_words(index: usize) -> u64 {
+    match index {
+        0..=8 => 64 * index as u64,
+        _ => (5 + (index as u64 - 9) % 4) << ((index - 9) / 4 + 7),
+    }
 }
 
 /// For each value the last step that reads it.
@@ -157,15 +196,19 @@ fn last_uses(program: &HeProgram) -> Vec<usize> {
     last
 }
 
-/// What a step has in use in each of its phases, beside the values that are alive.
-fn phases(program: &HeProgram, step: usize, params: &CkksParams, threads: u64) -> Vec<Vec<(u64, u64)>> {
+/// What a step that does `work` has in use in each of its phases, beside the values that are alive.
+fn phases(
+    program: &HeProgram,
+    step: usize,
+    work: &StepWork,
+    params: &CkksParams,
+    threads: u64,
+) -> Vec<Vec<(u64, u64)>> {
     let (n, k) = (1u64 << params.log_n(), params.log_p().len() as u64);
     let kept = program.output_of(step).level as u64 + 1;
-    let (level, work) = match &program.steps[step].kind {
-        StepKind::Linear(linear) => (linear.level, StepWork::linear(&linear.plan)),
-        StepKind::Square { input, .. } | StepKind::WindowSum { input, .. } => {
-            (program.value(*input).level, program.step_work(step).0)
-        }
+    let level = match &program.steps[step].kind {
+        StepKind::Linear(linear) => linear.level,
+        StepKind::Square { input, .. } | StepKind::WindowSum { input, .. } => program.value(*input).level,
     };
     let limbs = level as u64 + 1;
     let (w, d) = (limbs + k, params.digits(level) as u64);
@@ -229,17 +272,18 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_pool() {
-        for (words, size) in [(513, 640), (1000, 1024), (1024, 1024), (1025, 1280), (1700, 1792), (1 << 20, 1 << 20)] {
-            assert_eq!(pooled(words), size, "{words}");
+        let sizes = [(1, 64), (512, 512), (513, 640), (1000, 1024), (1024, 1024), (1025, 1280), (1700, 1792)];
+        for (words, size) in sizes.into_iter().chain([(1 << 20, 1 << 20), (u64::MAX >> 1, 1 << 63)]) {
+            assert_eq!(size_words(size_index(words)), size, "{words}");
         }
     }
 
     #[test]
     fn each_size_is_kept_as_often_as_it_was_in_use_at_once() {
         let mut buffers = Buffers::default();
-        buffers.meet(&[(1000, 3), (3000, 1)]);
+        buffers.meet(&[(1000, 3)], &[(3000, 1)]);
         assert_eq!((buffers.kept(), buffers.peak), (3 * 1000 + 3000, 3 * 1024 + 3072));
-        buffers.meet(&[(1010, 2), (900, 1)]);
+        buffers.meet(&[(1010, 2)], &[(900, 1)]);
         // All three fit the size of 1024 words, of which at most 1010 are touched.
         assert_eq!(buffers.kept(), 3 * 1010 + 3000);
     }

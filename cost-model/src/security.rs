@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::max_log_qp;
+use crate::{CkksParams, max_log_qp};
 
 /// By log2 N from 11 to 16, for 192 and 256 bits.
 const BITS_192: [u32; 6] = [36, 73, 147, 297, 597, 1199];
@@ -41,6 +41,12 @@ impl SecurityLevel {
             Self::Bits192 => 192,
             Self::Bits256 => 256,
         }
+    }
+
+    /// The highest that `params` have; `None` where they are insecure.
+    pub fn of(params: &CkksParams) -> Option<Self> {
+        let has = |level: &Self| level.max_log_qp(params.log_n()).is_some_and(|bound| params.log_qp() <= bound);
+        Self::ALL.into_iter().rev().find(has)
     }
 
     /// Largest log2 of the whole modulus QP at ring degree `2^log_n`; `None` outside the table.
@@ -90,6 +96,10 @@ mod tests {
             assert!(guideline < bounds[0] && f64::from(guideline) > 0.97 * f64::from(bounds[0]), "2^{log_n}");
         }
         assert_eq!(SecurityLevel::Bits192.max_log_qp(17), None);
+        let level = |text: &str| SecurityLevel::of(&text.parse().unwrap());
+        assert_eq!(level("N=2^13 Q=38,30,30 P=49 scale=2^30"), Some(SecurityLevel::Bits192));
+        assert_eq!(level("N=2^13 Q=38,30,30 P=50 scale=2^30"), Some(SecurityLevel::Bits128));
+        assert_eq!(level("N=2^13 Q=49,49,49,49 P=50 scale=2^30 insecure"), None);
         assert_eq!("256".parse(), Ok(SecurityLevel::Bits256));
         assert!("129".parse::<SecurityLevel>().is_err());
     }

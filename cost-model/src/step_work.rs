@@ -197,6 +197,11 @@ fn distinct_rotations(babies: &[Vec<u32>]) -> usize {
 }
 
 impl HeProgram {
+    /// What each step does.
+    pub(crate) fn works(&self) -> Vec<(StepWork, StepWork)> {
+        (0..self.steps.len()).map(|step| self.step_work(step)).collect()
+    }
+
     /// What a step does at the level of its operands, and, of a linear step, behind its rescaling one level lower. A window
     /// sum stays at its level.
     pub fn step_work(&self, step: usize) -> (StepWork, StepWork) {

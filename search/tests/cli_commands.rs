@@ -55,6 +55,26 @@ fn the_zoo_and_the_spaces() {
 }
 
 #[test]
+fn costs_are_for_the_threads_the_security_and_the_precision_asked_for() {
+    let dir = tempfile::tempdir().expect("folder");
+    let cost = |more: &[&str]| json(dir.path(), &[&["cost", "strianet-mnist", "--json"], more].concat());
+    let latency = |costs: &Value| costs["networks"][0]["estimate"]["latency"].as_f64().expect("seconds");
+    let log_n = |costs: &Value| costs["networks"][0]["network"]["parameters"]["log_n"].as_u64();
+    let (one, two) = (cost(&[]), cost(&["--threads", "2"]));
+    assert_eq!((&one["calibration"]["threads"], &two["calibration"]["threads"]), (&1.into(), &2.into()));
+    assert!(latency(&two) < latency(&one) && latency(&two) > latency(&one) / 2.0);
+    // More threads than were measured take those that were.
+    assert_eq!(latency(&cost(&["--threads", "64"])), latency(&two));
+    assert!(text(dir.path(), &["cost", "strianet-mnist", "--threads", "2"]).contains("per image on 2 threads"));
+    let secure = cost(&["--security", "192"]);
+    assert_eq!((log_n(&one), log_n(&secure)), (Some(13), Some(14)));
+    assert_eq!(secure["networks"][0]["network"]["parameters"]["security_bits"], 192.0);
+    assert_eq!(log_n(&cost(&["--min-precision", "32"])), Some(14));
+    let refused = striae(dir.path()).args(["cost", "lola", "--protocol", "cheetah", "--security", "192"]).output();
+    assert_eq!(refused.expect("runs").status.code(), Some(2));
+}
+
+#[test]
 fn primes_no_calibration_measures_are_warned_of() {
     let dir = tempfile::tempdir().expect("folder");
     let cost = |params: &str| {

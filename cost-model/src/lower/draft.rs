@@ -5,8 +5,9 @@ use std::sync::Arc;
 use striae_spaces::{AvgPool, NodeId, Op, TypedGraph};
 
 use crate::{
-    CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, StepWork, Strategy, StrategyChoice,
-    Value, ValueId,
+    Calibration, CkksParams, CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, StepWork,
+    Strategy, StrategyChoice, Value, ValueId,
+    cache::{Footprint, LeastFootprint},
     packing::{Layout, Packing},
     program::{square_counts, window_counts},
 };
@@ -17,10 +18,11 @@ use super::{
     diagonals::rotation,
     input::input_layout,
     kept::{Diagonals, Operand, kept_diagonals},
-    layers::{Layer, LayerKey, Layers, LayoutId, Operator, Times},
+    layers::{Layer, LayerKey, Layers, LayoutId, Operator, StepPrice},
     places::{DiagonalId, StepPlaces},
     stages::{Stage, Staging, source_desc, stages},
     step_links::operand_ciphertexts,
+    times::Times,
 };
 
 /// The stages of a network with their multiplicative depths.
@@ -135,9 +137,42 @@ impl<'s> Draft<'s> {
         self.staged.depth() - self.staged.depths[value]
     }
 
-    /// Seconds the network takes with these times of each level; the estimate of its program makes the same sum.
-    pub(super) fn seconds(&self, layers: &mut Layers, times: &Times<'_>) -> f64 {
-        self.parts.iter().enumerate().map(|(i, part)| part.price(layers, times, self.level(i + 1)).0).sum()
+    /// What each step takes with these times.
+    fn prices(&self, layers: &mut Layers, times: &Times<'_>) -> Vec<StepPrice> {
+        let steps = self.parts.iter().enumerate();
+        steps.map(|(i, part)| part.price(layers, times, self.level(i + 1))).collect()
+    }
+
+    /// Seconds the network takes under `params`, whose times these are; the estimate of its program makes the same sum.
+    pub(super) fn seconds(
+        &self,
+        layers: &mut Layers,
+        times: &Times<'_>,
+        params: &CkksParams,
+        calibration: &Calibration,
+        footprint: &mut Footprint,
+    ) -> f64 {
+        let prices = self.prices(layers, times);
+        let least = prices.iter().fold(LeastFootprint::default(), |sum, price| sum.then(price.least));
+        if calibration.stays_cached(least.bytes()) {
+            footprint.clear();
+            for (i, (part, price)) in self.parts.iter().zip(&prices).enumerate() {
+                part.reads(price.chosen, self.level(i + 1), params, footprint);
+            }
+            if calibration.stays_cached(footprint.bytes()) {
+                return prices.iter().map(|price| price.warm).sum();
+            }
+        }
+        prices.iter().map(|price| price.cold).sum()
+    }
+
+    /// What each step of its program does.
+    pub(super) fn works(&self, layers: &mut Layers, times: &Times<'_>) -> Vec<(StepWork, StepWork)> {
+        let work = |(i, part): (usize, &Part)| match part {
+            Part::Linear { layer, .. } => layer.candidate(layers.choose(layer, times, self.level(i + 1)).chosen).work,
+            Part::Square { work, .. } | Part::WindowSum { work, .. } => (*work, StepWork::default()),
+        };
+        self.parts.iter().enumerate().map(work).collect()
     }
 
     /// Layout of the encrypted image.
@@ -166,7 +201,7 @@ impl<'s> Draft<'s> {
     fn step(&self, layers: &mut Layers, stage: &Stage, part: &Part, level: usize, times: &Times<'_>) -> Step {
         let kind = match (stage, part) {
             (Stage::Linear { sources, .. }, Part::Linear { inputs, layer }) => {
-                let chosen = layer.candidate(layers.choose(layer, times, level).1);
+                let chosen = layer.candidate(layers.choose(layer, times, level).chosen);
                 let plan = match self.interleaved {
                     1 => Arc::clone(&chosen.plan),
                     images => Arc::new(chosen.plan.spread(images)),
@@ -197,15 +232,28 @@ impl Part {
         }
     }
 
-    /// Seconds of the step if its result is at `level`, and which of a linear step's candidates that is.
-    pub(super) fn price(&self, layers: &mut Layers, times: &Times<'_>, level: usize) -> (f64, usize) {
+    /// What the step takes if its result is at `level`.
+    pub(super) fn price(&self, layers: &mut Layers, times: &Times<'_>, level: usize) -> StepPrice {
+        let (work, level) = match self {
+            Self::Linear { layer, .. } => return layers.choose(layer, times, level),
+            Self::Square { work, .. } => (work, level + 1),
+            Self::WindowSum { work, .. } => (work, level),
+        };
+        let [cold, warm] = [false, true].map(|cached| times.levels[level].get(cached).seconds(work).0);
+        StepPrice { cold, warm, chosen: 0, least: LeastFootprint::default() }
+    }
+
+    /// Adds the keys and weights that the step reads if its result is at `level`.
+    pub(super) fn reads(&self, chosen: usize, level: usize, params: &CkksParams, footprint: &mut Footprint) {
         match self {
             Self::Linear { layer, .. } => {
-                let (seconds, chosen) = layers.choose(layer, times, level);
-                (layer.groups as f64 * seconds, chosen)
+                let candidate = layer.candidate(chosen);
+                footprint.linear(&candidate.plan, &candidate.work.0, level + 1, params);
             }
-            Self::Square { work, .. } => (times.levels[level + 1].seconds(work).0, 0),
-            Self::WindowSum { work, .. } => (times.levels[level].seconds(work).0, 0),
+            Self::Square { .. } => footprint.squares(level + 1, params),
+            Self::WindowSum { stages, .. } => {
+                stages.iter().flatten().for_each(|&rotation| footprint.rotation(rotation, level, params));
+            }
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use striae_spaces::{NodeId, Shape};
 
 use crate::{
-    CostError, LinearPlan, OpCounts, RingType, RotationKinds, StepWork, Strategy,
-    calibration::{OpTimes, WordBytes},
+    CostError, KeyPlan, LinearPlan, OpCounts, RotationKinds, StepWork, Strategy,
+    cache::{LeastFootprint, LevelTimes},
     estimate::linear_parts,
     packing::{Layout, Packing},
 };
@@ -20,6 +20,7 @@ use super::{
     stages::{ConvDesc, MAX_WEIGHTS},
     step_links::{operand_ciphertexts, step_links},
     strategy::{StepShape, StrategyChoice, balanced, candidates, plan},
+    times::{Times, TimesKey},
 };
 
 /// Ciphertexts that the indices of [`Term`](crate::Term) can tell apart.
@@ -50,18 +51,6 @@ pub(super) enum Operator {
     Copy,
 }
 
-/// Times of the primitives under some parameters.
-pub(super) struct Times<'t> {
-    /// The ring.
-    pub(super) ring: RingType,
-    /// Special primes.
-    pub(super) special: usize,
-    /// Word sizes.
-    pub(super) bytes: WordBytes,
-    /// Times at each level that is needed.
-    pub(super) levels: &'t [OpTimes],
-}
-
 /// A linear step, laid out.
 pub(super) struct Layer {
     pub(super) output: LayoutId,
@@ -73,9 +62,21 @@ pub(super) struct Layer {
     candidates: Vec<Candidate>,
 }
 
-/// What a choice depends on, besides the calibration: the layer, which fixes the slots and with the ring its degree, the
-/// number of special primes, the word sizes, the level of the result.
-type ChoiceKey = (usize, RingType, usize, WordBytes, usize);
+/// What a step takes where its result is at some level.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepPrice {
+    /// Seconds where keys and weights come from memory.
+    pub(super) cold: f64,
+    /// Seconds where they are in the cache.
+    pub(super) warm: f64,
+    /// Which of a linear step's candidates it is of: the cheapest where keys and weights come from memory.
+    pub(super) chosen: usize,
+    /// What it reads at least.
+    pub(super) least: LeastFootprint,
+}
+
+/// What a choice depends on, besides the calibration: the layer, the parameters, the level of the result.
+type ChoiceKey = (usize, TimesKey, usize);
 
 /// One way to split the rotations of a step.
 pub(super) struct Candidate {
@@ -85,16 +86,23 @@ pub(super) struct Candidate {
     /// Operations of the step, its bias included.
     pub(super) counts: OpCounts,
     /// What its time depends on, at its level and behind its rescaling.
-    work: (StepWork, StepWork),
+    pub(super) work: (StepWork, StepWork),
+    /// Different rotations before the rescaling.
+    rotations: usize,
 }
 
 impl Layer {
-    /// Seconds and index of the cheapest candidate where primitives take `before` at the operands' level and `after` one
-    /// level lower.
-    fn cheapest(&self, before: &OpTimes, after: &OpTimes) -> (f64, usize) {
-        let seconds = |c: &Candidate| linear_parts(&c.work, before, after).iter().map(|p| p.1.0).sum::<f64>();
-        let all = self.candidates.iter().enumerate().map(|(i, candidate)| (seconds(candidate), i));
-        all.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::INFINITY, 0))
+    /// The cheapest candidate where `before` are the times at the operands' `level` and `after` those one level lower.
+    fn cheapest(&self, key: &TimesKey, level: usize, before: &LevelTimes, after: &LevelTimes) -> StepPrice {
+        let seconds = |candidate: &Candidate, cached| {
+            let parts = linear_parts(&candidate.work, self.groups, before.get(cached), after.get(cached));
+            parts.iter().map(|part| part.1.0).sum::<f64>()
+        };
+        let all = self.candidates.iter().enumerate().map(|(i, candidate)| (seconds(candidate, false), i));
+        let (cold, chosen) = all.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::INFINITY, 0));
+        let candidate = &self.candidates[chosen];
+        let least = LeastFootprint::linear(&candidate.work.0, candidate.rotations, level + 1, &key.limb_sizes());
+        StepPrice { cold, warm: seconds(candidate, true), chosen, least }
     }
 
     /// Which it is of those known.
@@ -114,8 +122,8 @@ pub(super) struct Layers {
     ids: HashMap<Layout, LayoutId>,
     layouts: Vec<(Layout, usize)>,
     known: HashMap<LayerKey, Arc<Layer>>,
-    /// Seconds and index of a layer's cheapest candidate.
-    choices: HashMap<ChoiceKey, (f64, usize)>,
+    /// What each layer's cheapest candidate takes.
+    choices: HashMap<ChoiceKey, StepPrice>,
 }
 
 impl Layers {
@@ -141,10 +149,11 @@ impl Layers {
         self.layouts[id as usize].1
     }
 
-    /// Seconds and index of the cheapest candidate of a layer whose result is at `level`.
-    pub(super) fn choose(&mut self, layer: &Layer, times: &Times<'_>, level: usize) -> (f64, usize) {
-        let choose = || layer.cheapest(&times.levels[level + 1], &times.levels[level]);
-        *self.choices.entry((layer.index, times.ring, times.special, times.bytes, level)).or_insert_with(choose)
+    /// What the cheapest candidate of a layer takes if its result is at `level`.
+    pub(super) fn choose(&mut self, layer: &Layer, times: &Times<'_>, level: usize) -> StepPrice {
+        let (before, after) = (&times.levels[level + 1], &times.levels[level]);
+        let choose = || layer.cheapest(&times.key, level + 1, before, after);
+        *self.choices.entry((layer.index, times.key, level)).or_insert_with(choose)
     }
 
     /// The step for `key`, which computes `node`.
@@ -241,7 +250,9 @@ impl Layers {
             let (plan, kinds) = plan(&links, &shape, strategy);
             let counts = OpCounts { plain_adds: outputs as u64, ..plan.counts() };
             let work = (StepWork::linear(&plan), StepWork::behind(&plan));
-            Candidate { plan: Arc::new(plan), kinds, strategy, counts, work }
+            let rotations =
+                KeyPlan::up_to(0, plan.babies.iter().flatten().chain(&plan.giants).copied()).rotations.len();
+            Candidate { plan: Arc::new(plan), kinds, strategy, counts, work, rotations }
         });
         let candidates = all.fold(Vec::new(), keep_unbeaten);
         let groups = output.groups() as u64;

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use striae_spaces::TypedGraph;
 
 use crate::{
-    CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, ParamsError, PlanOptions, RingType, SecurityLevel,
-    StrategyChoice,
-    calibration::{Calibration, OpTimes, WordBytes},
+    Calibration, CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, ParamsError, PlanOptions, RingType,
+    SecurityLevel, StrategyChoice,
+    cache::{Footprint, LevelTimes},
     chains,
-    estimate::estimate_with,
+    estimate::estimate_of,
     packing::Packing,
 };
 
@@ -18,8 +18,9 @@ use super::{
     draft::{Draft, Part, Staged},
     hash::HashMap,
     kept::Diagonals,
-    layers::{Layers, Times},
+    layers::{Layers, StepPrice},
     stages::Staging,
+    times::{KnownTimes, Times, TimesKey},
 };
 
 /// How the client packs the image.
@@ -82,9 +83,6 @@ impl LowerOptions {
 /// What the chains of a depth depend on: ring, log2 N, depth, security, smallest and largest log2 of the scale.
 type ChainKey = (RingType, u32, usize, SecurityLevel, u32, u32);
 
-/// Times of each level, by ring, log2 N, number of special primes and word sizes.
-type KnownTimes = HashMap<(RingType, u32, usize, WordBytes), Vec<OpTimes>>;
-
 /// Level whose times choose strategies where programs are only counted.
 const COUNTING_LEVEL: usize = 8;
 
@@ -115,13 +113,15 @@ pub struct Lowerer<'a> {
     layers: Layers,
     times: KnownTimes,
     chains: HashMap<ChainKey, Arc<[CkksParams]>>,
+    /// Kept for its buffers.
+    footprint: Footprint,
 }
 
 impl<'a> Lowerer<'a> {
     /// A lowerer that chooses strategies by the times of `calibration`.
     pub fn new(calibration: &'a Calibration) -> Self {
-        let (layers, times, chains) = (Layers::default(), HashMap::default(), HashMap::default());
-        Self { calibration, layers, times, chains }
+        let (layers, times, chains, footprint) = Default::default();
+        Self { calibration, layers, times, chains, footprint }
     }
 
     /// The calibration strategies are chosen by.
@@ -147,8 +147,8 @@ impl<'a> Lowerer<'a> {
             return Err(CostError::NotEnoughLevels { levels, available });
         }
         let draft = self.draft(graph, &staged, params.slots(), options)?;
-        self.meet(params, staged.depth());
-        Ok(draft.program(&mut self.layers, &times_of(&self.times, params)))
+        let times = self.times.up_to(levels, params, self.calibration);
+        Ok(draft.program(&mut self.layers, &times))
     }
 
     /// Lowers `graph` to count its operations only: whatever its depth, for ciphertexts of `slots` slots, a power of two from
@@ -164,9 +164,8 @@ impl<'a> Lowerer<'a> {
         // Choices are remembered by level, so these must not meet those of real parameters.
         let mut layers = Layers::default();
         let draft = Draft::new(&mut layers, graph, &staged, slots, options, &[])?;
-        let times = vec![self.calibration.times(&params, COUNTING_LEVEL, true); staged.depth() + 1];
-        let (ring, _, special, bytes) = key(&params);
-        Ok(draft.program(&mut layers, &Times { ring, special, bytes, levels: &times }))
+        let levels = vec![LevelTimes::of(self.calibration, &params, COUNTING_LEVEL); staged.depth() + 1];
+        Ok(draft.program(&mut layers, &Times { key: TimesKey::of(&params), levels: &levels }))
     }
 
     /// Lays out `graph` for ciphertexts of `slots` slots.
@@ -182,22 +181,21 @@ impl<'a> Lowerer<'a> {
 
     /// Seconds of a draft under `params`.
     pub(crate) fn seconds(&mut self, draft: &Draft<'_>, params: &CkksParams) -> f64 {
-        self.meet(params, draft.depth());
-        draft.seconds(&mut self.layers, &times_of(&self.times, params))
+        let times = self.times.up_to(draft.depth(), params, self.calibration);
+        draft.seconds(&mut self.layers, &times, params, self.calibration, &mut self.footprint)
     }
 
-    /// Seconds of a step of a draft under `params` if its result is at `level`, and which of its candidates that is.
-    pub(super) fn price(&mut self, part: &Part, params: &CkksParams, level: usize) -> (f64, usize) {
-        self.meet(params, level + 1);
-        part.price(&mut self.layers, &times_of(&self.times, params), level)
+    /// What a step of a draft takes under `params` if its result is at `level`.
+    pub(super) fn price(&mut self, part: &Part, params: &CkksParams, level: usize) -> StepPrice {
+        let times = self.times.up_to(level + 1, params, self.calibration);
+        part.price(&mut self.layers, &times, level)
     }
 
     /// The program of a draft under `params`, and its estimate.
     pub(crate) fn finish(&mut self, draft: &Draft<'_>, params: &CkksParams) -> (HeProgram, Estimate) {
-        self.meet(params, draft.depth());
-        let times = times_of(&self.times, params);
-        let program = draft.program(&mut self.layers, &times);
-        let estimate = estimate_with(&program, params, self.calibration, times.levels);
+        let times = self.times.up_to(draft.depth(), params, self.calibration);
+        let (program, works) = (draft.program(&mut self.layers, &times), draft.works(&mut self.layers, &times));
+        let estimate = estimate_of(&program, params, self.calibration, &works, times.levels);
         (program, estimate)
     }
 
@@ -212,20 +210,4 @@ impl<'a> Lowerer<'a> {
         let key = (ring, log_n, depth, options.security, options.min_log_scale, options.max_log_scale);
         Arc::clone(self.chains.entry(key).or_insert_with(|| chains(ring, log_n, depth, options).into()))
     }
-
-    /// Makes sure that the times under `params` up to `level` are known.
-    fn meet(&mut self, params: &CkksParams, level: usize) {
-        let times = self.times.entry(key(params)).or_default();
-        times.extend((times.len()..=level).map(|level| self.calibration.times(params, level, true)));
-    }
-}
-
-fn key(params: &CkksParams) -> (RingType, u32, usize, WordBytes) {
-    (params.ring(), params.log_n(), params.log_p().len(), WordBytes::of(params))
-}
-
-/// Times of the levels met under `params`.
-fn times_of<'t>(known: &'t KnownTimes, params: &CkksParams) -> Times<'t> {
-    let (ring, _, special, bytes) = key(params);
-    Times { ring, special, bytes, levels: known.get(&key(params)).map_or(&[], Vec::as_slice) }
 }

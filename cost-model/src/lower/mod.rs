@@ -20,6 +20,7 @@ mod space;
 pub mod stages;
 mod step_links;
 mod strategy;
+mod times;
 
 pub(crate) use draft::{Draft, Staged};
 pub use kept::Diagonals;

@@ -5,16 +5,14 @@ use striae_spaces::TypedGraph;
 
 use crate::{
     Calibration, CkksParams, CostError, HeProgram, InputPacking, LinearStep, LowerOptions, Plan, Step, StepKind,
-    Strategy,
-    calibration::{OpTimes, WordBytes},
-    estimate,
-    packing::Packing,
+    Strategy, cache::LevelTimes, estimate, packing::Packing,
 };
 
 use super::{
     DiagonalId, Diagonals,
     draft::{Draft, Staged},
-    layers::{Layers, Times},
+    layers::Layers,
+    times::{Times, TimesKey},
 };
 
 /// The choices behind a program.
@@ -92,9 +90,8 @@ impl Recipe {
         let mut layers = Layers::default();
         let draft = Draft::new(&mut layers, graph, &staged, slots, &self.options(), &self.strategies)?;
         // Nothing is left to choose, so no times are needed.
-        let (ring, special, bytes) = (params.ring(), params.log_p().len(), WordBytes::of(params));
-        let times = Times { ring, special, bytes, levels: &vec![OpTimes::default(); levels + 1] };
-        Ok(draft.program(&mut layers, &times))
+        let unknown = vec![LevelTimes::default(); levels + 1];
+        Ok(draft.program(&mut layers, &Times { key: TimesKey::of(params), levels: &unknown }))
     }
 }
 

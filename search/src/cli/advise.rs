@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use striae_cost_model::{CostError, Lowerer, MAX_LOG_N, Plan, PlanOptions, SecurityLevel, guideline_log_qp};
+use striae_cost_model::{CostError, Lowerer, Plan, SecurityLevel, guideline_log_qp};
 use striae_reports::format::{bytes, seconds, signed_percent};
 use striae_reports::table::{Side, Table, Value as Cell};
 use striae_search::advice::{by_security, changes};
@@ -12,21 +12,14 @@ use super::calibration::CalibrationArgs;
 use super::exit::Exit;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::parameters::ParameterArgs;
 
 #[derive(Args, Debug)]
 pub(crate) struct AdviseArgs {
     /// Network: a name of the zoo, the notation, or a .json or .txt file
     arch: String,
-    /// Bits of security that changes are looked at for
-    #[arg(long, default_value = "128", value_name = "BITS")]
-    security: SecurityLevel,
-    /// Smallest log2 of the scale: the precision
-    #[arg(long, value_name = "BITS", default_value_t = PlanOptions::default().min_log_scale,
-          value_parser = clap::value_parser!(u32).range(20..=36))]
-    min_precision: u32,
-    /// Largest log2 of the ring degree to choose
-    #[arg(long, value_name = "LOG_N", default_value_t = MAX_LOG_N, value_parser = clap::value_parser!(u32).range(12..=16))]
-    max_log_n: u32,
+    #[command(flatten)]
+    parameters: ParameterArgs,
     #[command(flatten)]
     calibration: CalibrationArgs,
 }
@@ -36,10 +29,9 @@ pub(crate) fn run(args: &AdviseArgs, output: Output) -> Outcome {
     let Arch { label, graph } = Arch::resolve(&args.arch)?;
     let chosen = args.calibration.load(output)?;
     let mut lowerer = Lowerer::new(&chosen.calibration);
-    let options =
-        PlanOptions { min_log_scale: args.min_precision, max_log_n: args.max_log_n, ..PlanOptions::default() };
-    let plans = by_security(&mut lowerer, &graph, &options);
-    let at = PlanOptions { security: args.security, ..options };
+    let at = args.parameters.options();
+    let security = at.security;
+    let plans = by_security(&mut lowerer, &graph, &at);
     let plan = lowerer.plan(&graph, &at).map_err(|e| Failure::from(e).named(&label))?;
     let changes = changes(&mut lowerer, &graph, &plan, &at);
     let changed: Vec<(&str, &Plan)> = changes.iter().map(|change| (change.what.as_str(), &change.plan)).collect();
@@ -53,15 +45,15 @@ pub(crate) fn run(args: &AdviseArgs, output: Output) -> Outcome {
             json
         };
         let changed = changed.iter().map(|(what, changed)| {
-            let mut json = plan_json(changed, args.security);
+            let mut json = plan_json(changed, security);
             json["change"] = json!(what);
             json
         });
         output.value(&json!({
             "network": label,
             "by_security": plans.iter().map(secure).collect::<Vec<_>>(),
-            "security": args.security.bits(),
-            "plan": plan_json(&plan, args.security),
+            "security": security.bits(),
+            "plan": plan_json(&plan, security),
             "changes": changed.collect::<Vec<_>>(),
             "calibration": chosen.as_source(),
         }))?;
@@ -74,14 +66,14 @@ pub(crate) fn run(args: &AdviseArgs, output: Output) -> Outcome {
             output.line(format_args!("{security} bits: {e}"))?;
         }
     }
-    output.line(format_args!("\nat {} bits, what a change would bring", args.security))?;
+    output.line(format_args!("\nat {security} bits, what a change would bring"))?;
     output.table(&change_table(&plan, &changed))?;
     if let Some((what, cheaper)) = changed.first().filter(|(_, p)| p.estimate.latency < plan.estimate.latency)
         && cheaper.params.log_n() > plan.params.log_n()
     {
         output.line(format_args!("the larger ring, {what}, is the faster one here"))?;
     }
-    if let (SecurityLevel::Bits128, Some(bound)) = (args.security, guideline_log_qp(plan.params.log_n()))
+    if let (SecurityLevel::Bits128, Some(bound)) = (security, guideline_log_qp(plan.params.log_n()))
         && plan.params.log_qp() > bound
     {
         output.line(format_args!(

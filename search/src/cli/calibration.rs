@@ -38,6 +38,8 @@ pub(crate) struct Source<'a> {
     cpu: &'a str,
     simd: &'a str,
     date: &'a str,
+    /// Threads that times are for.
+    threads: usize,
 }
 
 impl CalibrationArgs {
@@ -78,6 +80,26 @@ impl CalibrationArgs {
 }
 
 impl Chosen {
+    /// With times for so many threads, or for the most below that were measured, which is said then.
+    pub(crate) fn on_threads(self, threads: usize, output: Output) -> Self {
+        let chosen = Self { calibration: self.calibration.on_threads(threads), ..self };
+        if chosen.calibration.threads() < threads {
+            output.note(format_args!(
+                "no times were measured on {threads} threads: those on {} are given",
+                chosen.calibration.threads()
+            ));
+        }
+        chosen
+    }
+
+    /// `one thread`, `2 threads`.
+    pub(crate) fn threads(&self) -> String {
+        match self.calibration.threads() {
+            1 => "one thread".to_owned(),
+            threads => format!("{threads} threads"),
+        }
+    }
+
     /// How the machine that was measured differs from this one; the shipped calibrations are of another one anyway.
     fn difference(&self) -> Option<String> {
         let there = &self.calibration.provenance;
@@ -97,7 +119,8 @@ impl Chosen {
     /// For JSON.
     pub(crate) fn as_source(&self) -> Source<'_> {
         let p = &self.calibration.provenance;
-        Source { file: &self.source, generic: p.generic, cpu: &p.cpu, simd: &p.simd, date: &p.date }
+        let threads = self.calibration.threads();
+        Source { file: &self.source, generic: p.generic, cpu: &p.cpu, simd: &p.simd, date: &p.date, threads }
     }
 
     /// For a person, in one line.

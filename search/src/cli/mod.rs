@@ -21,6 +21,7 @@ mod interrupt;
 mod library_errors;
 mod memory;
 mod output;
+mod parameters;
 mod predict;
 mod progress;
 mod proxies;
@@ -139,7 +140,8 @@ fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Demo(args) => demo::run(&args, all, output),
         Command::Space(args) => space::run(&args, all, output),
-        Command::Cost(args) => cost::run(&args, output),
+        // As predictions elsewhere: for one thread unless the user wants otherwise.
+        Command::Cost(args) => cost::run(&args, threads.unwrap_or(1).into(), output),
         Command::Advise(args) => advise::run(&args, output),
         Command::Calibrate(args) => calibrate::run(&args, all, output),
         Command::Bench(args) => bench::run(&args, all, output),

@@ -2,7 +2,8 @@
 
 use striae_cost_model::packing::Layout;
 use striae_cost_model::{
-    CkksParams, HeProgram, LinearStep, Plan, Security, Source, SourceOp, StepEstimate, StepKind, Strategy, max_log_qp,
+    CkksParams, HeProgram, LinearStep, Plan, Security, SecurityLevel, Source, SourceOp, StepEstimate, StepKind,
+    Strategy, max_log_qp,
 };
 use striae_reports::view::{CostParts, Interval, LayerView, MemoryView, NetworkView, ParametersView};
 use striae_spaces::{NodeId, TypedGraph};
@@ -28,20 +29,20 @@ pub fn network(label: &str, graph: &TypedGraph, plan: &Plan) -> NetworkView {
     }
 }
 
-/// Encryption parameters. Security is the standard's 128 bits, scaled by how far log QP lies over its bound: a rule of
-/// thumb that is good enough to warn with.
+/// Encryption parameters. Below 128 bits, security is these, scaled by how far log QP lies over their bound: a rule of thumb
+/// that is good enough to warn with.
 pub fn parameters(params: &CkksParams) -> ParametersView {
     let log_qp = f64::from(params.log_qp());
-    let insecure = params.security() == Security::Insecure;
     let bound = f64::from(max_log_qp(params.log_n()).unwrap_or(0));
+    let level = SecurityLevel::of(params);
     ParametersView {
         log_n: params.log_n(),
         log_qp,
         q_bits: params.log_q().to_vec(),
         p_bits: params.log_p().to_vec(),
         log_scale: f64::from(params.log_scale()),
-        security_bits: if insecure { (128.0 * bound / log_qp).floor() } else { 128.0 },
-        insecure,
+        security_bits: level.map_or((128.0 * bound / log_qp).floor(), |level| level.bits().into()),
+        insecure: params.security() == Security::Insecure,
     }
 }
 

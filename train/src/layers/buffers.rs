@@ -65,6 +65,18 @@ pub(super) fn give(values: Vec<f32>) {
     }
 }
 
+/// The first `len` values of a scratch buffer, which mean nothing, at a boundary of cache lines: vectors that straddle two
+/// lines cost two loads.
+pub(super) fn aligned(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    const LINE: usize = 64;
+    let room = LINE / size_of::<f32>();
+    if buffer.len() < len + room {
+        *buffer = vec![0.0; len + room];
+    }
+    let skip = buffer.as_ptr().align_offset(LINE).min(room);
+    &mut buffer[skip..skip + len]
+}
+
 /// Releases all idle memory.
 pub(crate) fn release() {
     let lists = idle(|idle| std::mem::take(&mut idle.by_len));

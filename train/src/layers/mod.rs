@@ -4,6 +4,7 @@
 //! threads and adds partial sums in a fixed order.
 
 mod buffers;
+mod canvas;
 mod conv;
 mod elementwise;
 mod flat;
@@ -12,6 +13,7 @@ mod linear;
 mod loss;
 mod norm;
 mod ops;
+mod planes;
 mod pool;
 mod stock;
 mod winograd;

@@ -8,12 +8,11 @@ use striae_spaces::{Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Op, Padd
 
 use super::{
     Conv,
-    kernel::{Correlate, GradTask, LANES, Sweep, Task},
-    winograd::{FromTiles, PARTS, Tiles, ToTiles},
+    kernel::{Correlate, GradTask, Sweep, Task},
 };
 use crate::SeedTree;
 
-fn random(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
+pub(super) fn random(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
@@ -95,7 +94,7 @@ fn stock_layers() {
 }
 
 /// Runs the vector loops without vectors and with those of this machine; the results are equal within rounding.
-fn check_portable(len: usize, run: impl Fn(&mut [f32], bool)) {
+pub(super) fn check_portable(len: usize, run: impl Fn(&mut [f32], bool)) {
     let [mut portable, mut here] = [vec![0.0; len], vec![0.0; len]];
     run(&mut portable, true);
     run(&mut here, false);
@@ -103,7 +102,7 @@ fn check_portable(len: usize, run: impl Fn(&mut [f32], bool)) {
     close("portable", &here, &expected);
 }
 
-fn dispatch<O: WithSimd>(op: O, portable: bool) -> O::Output {
+pub(super) fn dispatch<O: WithSimd>(op: O, portable: bool) -> O::Output {
     if portable { Scalar::new().vectorize(op) } else { Arch::new().dispatch(op) }
 }
 
@@ -121,20 +120,6 @@ fn portable_loops_agree_with_vectors() {
     check_portable(6, |dw, portable| {
         let tasks = std::slice::from_ref(&task);
         dispatch(Correlate { tasks, grad: &src, src: &src, dw, len: plane }, portable);
-    });
-    let (tiles, channels) = (Tiles { rows: 4, cols: 5 }, 3);
-    let plane = 2 * tiles.count() + 2 * LANES;
-    let parts = random(&mut rng, PARTS * channels * plane);
-    let maps = random(&mut rng, 2 * channels * tiles.pixels());
-    check_portable(maps.len(), |maps, portable| {
-        let phases = &mut vec![0.0; 4 * tiles.phase()];
-        dispatch(FromTiles { tiles, plane, channels, parts: &parts, maps, phases }, portable);
-    });
-    check_portable(parts.len(), |parts, portable| {
-        let phases = &mut vec![0.0; 4 * tiles.phase()];
-        dispatch(ToTiles { tiles, plane, channels, maps: &maps, parts, phases }, portable);
-        // Vectors of other widths write other numbers beyond the last tile.
-        parts.chunks_exact_mut(plane).for_each(|plane| plane[2 * tiles.count()..].fill(0.0));
     });
 }
 
@@ -155,10 +140,26 @@ fn any_conv() -> impl Strategy<Value = (Conv2d, Shape, usize)> {
     })
 }
 
+/// 3 x 3 convolutions with enough channels for tiles.
+fn any_tiled_conv() -> impl Strategy<Value = (Conv2d, Shape, usize)> {
+    let grouping =
+        prop::sample::select(vec![Grouping::Contiguous, Grouping::Interleaved, Grouping::Shifted { blocks: 1 }]);
+    let sizes = (1..=2usize, 16..=35usize, 16..=35usize, 3..=13usize, 3..=13usize, 1..=5usize);
+    (grouping, sizes).prop_map(|(grouping, (groups, ci, co, h, w, batch))| {
+        let conv = Conv2d { groups, grouping, ..Conv2d::dense(co * groups, 3) };
+        (conv, Shape::map(ci * groups, h, w), batch)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn every_convolution_is_its_definition((conv, input, batch) in any_conv()) {
+        check(&conv, input, batch);
+    }
+
+    #[test]
+    fn every_convolution_in_tiles_is_its_definition((conv, input, batch) in any_tiled_conv()) {
         check(&conv, input, batch);
     }
 }

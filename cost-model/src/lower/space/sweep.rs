@@ -2,7 +2,7 @@
 
 use striae_spaces::space::{Branch, Genotype, HeSize};
 
-use super::{SpaceEstimator, agenda::Agenda, pieces::Depths, prices::Lanes, rounds::Series};
+use super::{SpaceEstimator, agenda::Agenda, pieces::Depths, prices::Sum, rounds::Series};
 
 /// A network that a sweep visits.
 #[derive(Clone, Copy, Debug)]
@@ -38,12 +38,12 @@ struct Row {
     sums: Vec<Sums>,
 }
 
-/// Seconds up to a column, for each layout that the networks of a series may have there. Where packings of the image have
+/// Sums up to a column, for each layout that the networks of a series may have there. Where packings of the image have
 /// led to one layout, only the smaller sums count: the same is added to both, and rounding keeps their order.
 #[derive(Default)]
 struct Sums {
     stamp: u64,
-    strands: Vec<(u32, Lanes)>,
+    strands: Vec<(u32, Sum)>,
 }
 
 impl<'s, 'a> Sweep<'s, 'a> {
@@ -111,7 +111,7 @@ impl<'s, 'a> Sweep<'s, 'a> {
         Some(branch.next as usize)
     }
 
-    /// Seconds of the network at hand; `None` where something of it was not met yet.
+    /// Seconds of the network at hand; `None` where something of it was not met yet, or may stay in the cache.
     fn latency(&mut self) -> Option<f64> {
         let last = self.branches.len() - 1;
         let round = self.estimator.rounds.known(self.rows[last].depths?)?;
@@ -122,15 +122,18 @@ impl<'s, 'a> Sweep<'s, 'a> {
             self.sum(last - 1, index)?;
             let (series, before) = (self.estimator.rounds.series(index), &self.rows[last - 1]);
             let level = series.levels - before.depths?.levels(series.fuse);
-            for &(node, lanes) in &before.sums[index].strands {
-                let (_, lanes) = self.estimator.follow(series, (node, level), &head.pieces, lanes)?;
-                least = lanes.into_iter().fold(least, f64::min);
+            for &(node, sum) in &before.sums[index].strands {
+                let (_, sum) = self.estimator.follow(series, (node, level), &head.pieces, sum)?;
+                if self.estimator.may_stay_cached(&sum) {
+                    return None;
+                }
+                least = sum.cold.into_iter().fold(least, f64::min);
             }
         }
         Some(least)
     }
 
-    /// The same for a network with something new in it, which is then known.
+    /// The same for any network; what is new in it is then known.
     fn latency_of_new(&mut self) -> f64 {
         let genotype = self.genotype();
         let latency = self.estimator.estimate(&genotype).map_or(f64::INFINITY, |cost| cost.latency.0);
@@ -170,16 +173,16 @@ impl<'s, 'a> Sweep<'s, 'a> {
         let (stamp, sums) = (row.stamp, &mut row.sums[series]);
         sums.stamp = 0;
         sums.strands.clear();
-        let mut add = |node, lanes| {
-            let (node, lanes) = self.estimator.follow(of, (node, level), &branch.pieces, lanes)?;
+        let mut add = |node, sum| {
+            let (node, sum) = self.estimator.follow(of, (node, level), &branch.pieces, sum)?;
             match sums.strands.iter_mut().find(|strand| strand.0 == node) {
-                Some((_, known)) => known.iter_mut().zip(lanes).for_each(|(known, new)| *known = known.min(new)),
-                None => sums.strands.push((node, lanes)),
+                Some((_, known)) => known.lower(&sum),
+                None => sums.strands.push((node, sum)),
             }
             Some(())
         };
         match before {
-            Some(row) => row.sums[series].strands.iter().try_for_each(|&(node, lanes)| add(node, lanes))?,
+            Some(row) => row.sums[series].strands.iter().try_for_each(|&(node, sum)| add(node, sum))?,
             None => of
                 .inputs
                 .iter()
@@ -191,24 +194,23 @@ impl<'s, 'a> Sweep<'s, 'a> {
 }
 
 impl SpaceEstimator<'_> {
-    /// Adds the seconds of some pieces behind a node and a level to `lanes`, step by step; returns the node behind them.
+    /// Adds what some pieces behind a node and a level take to `sum`, step by step; returns the node behind them.
     pub(super) fn follow(
         &self,
         series: &Series,
         (mut node, mut level): (u32, usize),
         pieces: &[u32],
-        mut lanes: Lanes,
-    ) -> Option<(u32, Lanes)> {
+        mut sum: Sum,
+    ) -> Option<(u32, Sum)> {
         let (frame, prices) = (&self.rounds.frames[series.frame], &self.rounds.prices[series.prices]);
         for &piece in pieces {
             let met = frame.met(node, piece)?;
             for at in frame.steps(met) {
-                let price = prices.get(at.step, level - at.depth as usize, series.lanes)?;
-                lanes.iter_mut().zip(&price.seconds).for_each(|(sum, seconds)| *sum += seconds);
+                sum.add(prices.get(at.step, level - at.depth as usize, series.lanes)?);
             }
             level -= self.pieces.levels(piece, series.fuse);
             node = met.next;
         }
-        Some((node, lanes))
+        Some((node, sum))
     }
 }

@@ -7,7 +7,7 @@ use striae_search::counterpart::Counterpart;
 use striae_search::hybrid::{Comparison, Costed};
 
 use super::super::arch::Arch;
-use super::super::calibration::{CalibrationArgs, Chosen};
+use super::super::calibration::Chosen;
 use super::super::exit::Exit;
 use super::super::failure::{Failure, Outcome};
 use super::super::output::Output;
@@ -42,18 +42,17 @@ impl Named {
 }
 
 /// Estimates the network and those it is compared with.
-pub(super) fn run(question: Question, calibration: &CalibrationArgs, output: Output) -> Outcome {
+pub(super) fn run(question: Question, chosen: &Chosen, output: Output) -> Outcome {
     let Question { arch, others, protocol, fusion, links } = question;
-    let chosen = calibration.load(output)?;
     let network = Named::new(arch, protocol, fusion, &chosen.calibration)?;
     let other = |Other { arch, blocks }| {
         Ok::<Named, Failure>(Named { blocks, ..Named::new(arch, protocol, fusion, &chosen.calibration)? })
     };
     let others: Vec<Named> = others.into_iter().map(other).collect::<Result<_, _>>()?;
     if output.json {
-        output.value(&Document::new(&network, &others, &links, &chosen))?;
+        output.value(&Document::new(&network, &others, &links, chosen))?;
     } else {
-        print(&network, &others, &links, &chosen, output)?;
+        print(&network, &others, &links, chosen, output)?;
     }
     Ok(Exit::Success)
 }
@@ -65,7 +64,7 @@ fn print(
     chosen: &Chosen,
     output: Output,
 ) -> Result<(), Failure> {
-    print_one(network, links, output)?;
+    print_one(network, links, &chosen.threads(), output)?;
     if !others.is_empty() {
         output.table(&comparison(network, others, links))?;
         for other in others {
@@ -76,7 +75,7 @@ fn print(
     output.line(format_args!("calibration: {}", chosen.describe()))
 }
 
-fn print_one(network: &Named, links: &[NetworkLink], output: Output) -> Result<(), Failure> {
+fn print_one(network: &Named, links: &[NetworkLink], threads: &str, output: Output) -> Result<(), Failure> {
     let Costed { graph, total, .. } = &network.costed;
     output.line(format_args!("{} ({})\n{graph}", network.label, graph.arch_id()))?;
     output.table(&layers(&network.costed))?;
@@ -87,7 +86,7 @@ fn print_one(network: &Named, links: &[NetworkLink], output: Output) -> Result<(
         count(graph.parameters())
     ))?;
     output.line(format_args!(
-        "linear      {} on the server, {} on the client, one thread each",
+        "linear      {} on the server, {} on the client, {threads} each",
         seconds(total.server.0),
         seconds(total.client.0)
     ))?;

@@ -3,11 +3,13 @@
 mod against;
 mod batch;
 mod ckks;
+mod ckks_json;
 mod ckks_table;
 mod count;
 mod hybrid;
 mod hybrid_json;
 mod hybrid_table;
+mod plan_args;
 
 use clap::{Args, ValueEnum};
 use striae_cost_model::hybrid::{NetworkLink, Protocol};
@@ -17,7 +19,7 @@ use super::calibration::CalibrationArgs;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use against::Other;
-use ckks::PlanArgs;
+use plan_args::PlanArgs;
 
 #[derive(Args, Debug)]
 pub(crate) struct CostArgs {
@@ -41,7 +43,7 @@ pub(crate) struct CostArgs {
         long,
         value_name = "SLOTS",
         value_parser = count::slots,
-        conflicts_with_all = ["against", "explain", "params", "max_log_n", "ring", "network"]
+        conflicts_with_all = ["against", "explain", "params", "security", "min_precision", "max_log_n", "ring", "network"]
     )]
     count: Option<usize>,
     #[command(flatten)]
@@ -69,8 +71,8 @@ enum LinkName {
     Wan,
 }
 
-/// Runs `striae cost`.
-pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
+/// Runs `striae cost` for latencies on so many threads.
+pub(crate) fn run(args: &CostArgs, threads: usize, output: Output) -> Outcome {
     let protocol = match args.protocol {
         ProtocolName::Ckks => None,
         ProtocolName::CrypTFlow2 => Some(Protocol::CrypTFlow2),
@@ -82,14 +84,15 @@ pub(crate) fn run(args: &CostArgs, output: Output) -> Outcome {
         return count::run(args, slots, &arch, output);
     }
     let others = Other::resolve_all(&args.against, &arch)?;
-    let Some(protocol) = protocol else { return ckks::run(args, arch, others, output) };
+    let chosen = args.calibration.load(output)?.on_threads(threads, output);
+    let Some(protocol) = protocol else { return ckks::run(args, arch, others, &chosen, output) };
     let links = match args.network {
         None => NetworkLink::ALL.to_vec(),
         Some(LinkName::Lan) => vec![NetworkLink::LAN],
         Some(LinkName::Wan) => vec![NetworkLink::WAN],
     };
     let question = hybrid::Question { arch, others, protocol, fusion: args.plan.fusion(), links };
-    hybrid::run(question, &args.calibration, output)
+    hybrid::run(question, &chosen, output)
 }
 
 /// Refuses options that the protocol has no use for.
