@@ -41,6 +41,8 @@ pub struct Fidelity {
     pub full_images: usize,
     /// Epochs of the reference.
     pub full_epochs: usize,
+    /// Validation images that all trainings are judged by.
+    pub validation_images: usize,
 }
 
 /// A network and what is known of it.
@@ -106,6 +108,7 @@ impl Fidelity {
         let seed = Seed(self.seed).named(&arch_id);
         // Validation waits for the end of each training: here it would cost as much as an epoch.
         let quick = Splits { validation: splits.validation.take(0), ..splits.clone() };
+        let validation = splits.validation.take(self.validation_images);
         let (mut values, mut seconds) = (BTreeMap::new(), BTreeMap::new());
         let start = Instant::now();
         let untrained = scores(network, &splits.train.take(self.batch), &SeedTree::new(seed.0))?;
@@ -118,7 +121,7 @@ impl Fidelity {
             let start = Instant::now();
             let config =
                 TrainConfig { epochs, subset: Some(images), seed: seed.named(&name).0, ..TrainConfig::default() };
-            let Some(accuracy) = learn(network, &quick, &splits.validation, &config, stop)? else { return Ok(None) };
+            let Some(accuracy) = learn(network, &quick, &validation, &config, stop)? else { return Ok(None) };
             seconds.insert(name.clone(), start.elapsed().as_secs_f64());
             values.insert(name, accuracy);
         }

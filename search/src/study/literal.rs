@@ -188,8 +188,8 @@ impl TrainingConfig {
     }
 }
 
-/// Leaves out candidates that a score without training ranks low among those before them. Off by default: on the measured
-/// networks (`docs/proxies`) no such score ranks as well as one epoch on a subset.
+/// Leaves out candidates that a score without training ranks low among those before them. Off by default: what a score is
+/// worth in a space has to be measured first, by `striae proxies`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Screen {

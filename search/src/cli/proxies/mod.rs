@@ -59,6 +59,9 @@ pub(crate) struct ProxiesArgs {
     /// Training images of the training that the others are compared with
     #[arg(long, value_name = "IMAGES", default_value_t = 6000)]
     full_images: usize,
+    /// Validation images that all trainings are judged by
+    #[arg(long, value_name = "IMAGES", default_value_t = 5000)]
+    validation_images: usize,
     /// Root of all random choices
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -76,6 +79,7 @@ pub(crate) fn run(args: &ProxiesArgs, threads: usize, output: Output) -> Outcome
         short_epochs: args.short_epochs.clone(),
         full_images: args.full_images,
         full_epochs: args.full_epochs,
+        validation_images: args.validation_images,
     };
     let space = space::load(&args.space)?;
     let networks = fidelity.networks(&space, args.networks as usize)?;
