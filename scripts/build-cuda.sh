@@ -7,7 +7,8 @@
 # without a GPU and runs on one, with the CUDA 13 libraries installed there. The kernels of candle take ten minutes on two
 # cores. Without a GPU to ask, they are compiled for compute capability 9.0; set CUDA_COMPUTE_CAP for another (86 for 8.6).
 #
-# What was tried: this build, on a machine without a GPU. It has not run on one.
+# What was tried: the bindings and our own code are checked by the compiler with this feature on a machine without a GPU. The
+# kernels, the link and a run on a GPU are yet to be tried.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -eq 0 ]; then set -- build --release; fi

@@ -1,8 +1,8 @@
 //! Zero-cost proxies: scores of networks at their initial weights, on one batch or none, that are hoped to rank them as
 //! training would.
 //!
-//! All are written for networks with quadratic activations. What they are worth is measured, never assumed: see `striae
-//! proxies` and `docs/proxies`.
+//! All are written for networks with quadratic activations. What they are worth in a space has to be measured there, by
+//! `striae proxies`.
 
 mod kernels;
 mod synflow;
