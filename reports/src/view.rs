@@ -28,6 +28,28 @@ pub struct HistogramBar {
     pub count: u64,
 }
 
+/// How well several quantities rank the same things.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CorrelationView {
+    /// Heading of the plot.
+    pub title: String,
+    /// What is correlated with what.
+    pub axis: String,
+    /// The quantities, from the top.
+    pub bars: Vec<CorrelationBar>,
+}
+
+/// One quantity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CorrelationBar {
+    /// Its name.
+    pub label: String,
+    /// Its correlation, from -1 to 1; not a number if there is none (such a bar is not drawn).
+    pub value: f64,
+    /// Where the correlation may lie.
+    pub interval: Option<Interval>,
+}
+
 /// Where a point of the Pareto plot comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

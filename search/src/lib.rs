@@ -10,7 +10,9 @@ pub mod headroom;
 pub mod hybrid;
 pub mod pareto;
 pub mod prediction;
+pub mod proxies;
 pub mod prune;
+pub mod rank;
 pub mod recipe;
 pub mod resize;
 pub mod run;
@@ -33,7 +35,7 @@ pub use event::{SearchEvent, Stage};
 pub use history::History;
 pub use seed::Seed;
 pub use study::{
-    Limits, Objective, SamplerConfig, SamplerKind, SpaceRef, Study, StudyConfig, StudyError, StudyErrorKind,
+    Limits, Objective, SamplerConfig, SamplerKind, Screen, SpaceRef, Study, StudyConfig, StudyError, StudyErrorKind,
     TrainingConfig, TrainingStage, VerifyConfig,
 };
 pub use trial::{Direction, Outcome, Param, ParamError, Trial, TrialId, TrialState};

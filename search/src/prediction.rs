@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use striae_he_eval::bench::Spread;
 
+use crate::rank::spearman;
+
 /// A network to run, and under which parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,7 +132,7 @@ impl Accuracy {
             median_error: mean(runs.iter().map(|r| (r.predicted / r.measured.median - 1.0).abs())),
             disturbance: mean(runs.iter().map(|r| r.measured.median / r.undisturbed() - 1.0)),
             network_bias: mean(errors.iter().copied()),
-            spearman: rank_correlation(&predicted, &measured),
+            spearman: spearman(&predicted, &measured),
             coverage: runs.iter().filter(within).count() as f64 / runs.len() as f64,
             layers: steps.len(),
             layer_error: mean(steps.iter().copied()),
@@ -143,20 +145,6 @@ impl Accuracy {
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     let count = values.len() as f64;
     values.sum::<f64>() / count
-}
-
-/// Spearman's rank correlation: Pearson's of the ranks, where equal values share the mean of theirs.
-fn rank_correlation(x: &[f64], y: &[f64]) -> f64 {
-    let (x, y) = (ranks(x), ranks(y));
-    let (mean_x, mean_y) = (mean(x.iter().copied()), mean(y.iter().copied()));
-    let sum = |f: &dyn Fn(f64, f64) -> f64| x.iter().zip(&y).map(|(x, y)| f(x - mean_x, y - mean_y)).sum::<f64>();
-    sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt()
-}
-
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let below = |v: f64| values.iter().filter(|other| other.total_cmp(&v).is_lt()).count() as f64;
-    let equal = |v: f64| values.iter().filter(|other| other.total_cmp(&v).is_eq()).count() as f64;
-    values.iter().map(|&v| below(v) + f64::midpoint(1.0, equal(v))).collect()
 }
 
 #[cfg(test)]
@@ -211,14 +199,5 @@ mod tests {
         close(found.largest_memory_error, 0.25);
         close(found.spearman, 1.0);
         assert_eq!(Accuracy::of(&rows, |_, run| run.measured.median < 3.0).networks, 2);
-    }
-
-    #[test]
-    fn ranks_of_equal_values_are_shared() {
-        assert_eq!(ranks(&[3.0, 1.0, 3.0, 2.0]), [3.5, 1.0, 3.5, 2.0]);
-        assert!((rank_correlation(&[1.0, 2.0, 3.0], &[9.0, 4.0, 1.0]) + 1.0).abs() < 1e-12);
-        // By hand: ranks (1, 2.5, 2.5, 4) and (1, 3, 2, 4).
-        let expected = 4.5 / (4.5f64 * 5.0).sqrt();
-        assert!((rank_correlation(&[1.0, 2.0, 2.0, 5.0], &[0.1, 0.7, 0.3, 0.9]) - expected).abs() < 1e-12);
     }
 }

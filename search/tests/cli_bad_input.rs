@@ -194,6 +194,11 @@ fn training_that_cannot_begin() {
     refused(at, &["train", "resnet20", "--out", "out"], &["the network takes 3x32x32", "the images are 1x28x28"]);
     refused(at, &["train", SMALL, "--epochs", "0", "--out", "out"], &["epochs = 0, expected at least 1"]);
     refused(at, &["train", SMALL, "--lr=-1", "--out", "out"], &["lr = -1"]);
+    refused(at, &["train", SMALL, "--device", "gpu", "--out", "out"], &["unknown device \"gpu\""]);
+    if !cfg!(feature = "cuda") {
+        let words = ["device cuda:0: this program was built without CUDA"];
+        refused(at, &["train", SMALL, "--device", "cuda:0", "--out", "out"], &words);
+    }
     refused(at, &["train", SMALL, "--resume", "--out", "out"], &["out/checkpoint.json", "no checkpoint"]);
     write(at, "begun/checkpoint.json", "{}");
     refused(at, &["train", SMALL, "--out", "begun"], &["begun/checkpoint.json", "was begun"]);

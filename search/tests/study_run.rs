@@ -38,6 +38,11 @@ subset = 320
 epochs = 1
 subset = 640
 
+[training.screen]
+proxy = "synflow"
+keep = 0.6
+warm_up = 2
+
 [verify]
 images = 2
 top = 1

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Augment, TrainError, schedule::Schedule};
+use crate::{Augment, TrainDevice, TrainError, schedule::Schedule};
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub struct TrainConfig {
     pub teacher: Option<TeacherConfig>,
     /// Root of all random choices.
     pub seed: u64,
+    /// Where to train. One device repeats its own bits only.
+    pub device: TrainDevice,
 }
 
 /// How quadratic activations are parametrised while training.
@@ -108,6 +110,7 @@ impl Default for TrainConfig {
             range_limit: 4.0,
             teacher: None,
             seed: 0,
+            device: TrainDevice::Cpu,
         }
     }
 }

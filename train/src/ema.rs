@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use crate::{Model, TrainError};
 
@@ -38,7 +38,7 @@ impl Ema {
     pub(crate) fn model(&self, of: &Model) -> Result<Model, TrainError> {
         let mut params = BTreeMap::new();
         for (name, values) in &self.values {
-            params.insert(name.clone(), Tensor::from_vec(values.clone(), of.params()[name].shape(), &Device::Cpu)?);
+            params.insert(name.clone(), Tensor::from_vec(values.clone(), of.params()[name].shape(), of.device())?);
         }
         Ok(of.with_params(params))
     }

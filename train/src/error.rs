@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use striae_spaces::{GraphError, NodeId, Shape, WeightError};
 use thiserror::Error;
 
+use crate::TrainDevice;
+
 /// A data set that cannot be loaded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -106,6 +108,26 @@ pub enum TrainError {
         images: Shape,
         /// Number of classes.
         classes: usize,
+    },
+    /// Not a device we know.
+    #[error("unknown device \"{name}\", expected cpu, auto or cuda:N")]
+    UnknownDevice {
+        /// What was asked for.
+        name: String,
+    },
+    /// A GPU is asked of a program that cannot use one.
+    #[error("device {device}: this program was built without CUDA")]
+    NoCuda {
+        /// What was asked for.
+        device: TrainDevice,
+    },
+    /// A GPU that cannot be used.
+    #[error("device {device}: {source}")]
+    Device {
+        /// What was asked for.
+        device: TrainDevice,
+        /// Cause.
+        source: candle_core::Error,
     },
     /// The loss is no longer a number.
     #[error("training diverged in epoch {epoch}, step {step}: loss is {loss}, first bad value in {place}")]

@@ -17,7 +17,7 @@ use striae_spaces::{Activation, NodeId, Op, Shape, TypedGraph, WeightStore, para
 
 use crate::{
     Quadratics, SeedTree, TrainError,
-    layers::{Conv, Value},
+    layers::{ConvPlan, Value},
 };
 
 /// Smallest magnitude of a quadratic activation's `a`.
@@ -34,10 +34,12 @@ pub struct Model {
     graph: TypedGraph,
     /// Parameters by name; running statistics too, also those of Hermite bases.
     params: BTreeMap<String, Tensor>,
+    /// Where the parameters are.
+    device: Device,
     quadratics: Quadratics,
     /// Share of each quadratic activation in its value; a rectifier has the rest.
     replaced: f32,
-    convs: Vec<Option<Arc<Conv>>>,
+    convs: Vec<Option<Arc<ConvPlan>>>,
     consumers: Vec<Vec<NodeId>>,
 }
 
@@ -57,17 +59,32 @@ impl Model {
         }
         let plan = |node: &striae_spaces::Node| {
             let Op::Conv2d(conv) = &node.op else { return None };
-            Some(Arc::new(Conv::new(conv, graph.shape(node.inputs[0]), node.shape)))
+            Some(Arc::new(ConvPlan::new(conv, graph.shape(node.inputs[0]), node.shape)))
         };
         let convs = graph.nodes().iter().map(plan).collect();
         let (graph, consumers) = (graph.clone(), graph.consumers());
-        Ok(Self { graph, params, quadratics: Quadratics::Plain, replaced: 1.0, convs, consumers })
+        let device = Device::Cpu;
+        Ok(Self { graph, params, device, quadratics: Quadratics::Plain, replaced: 1.0, convs, consumers })
     }
 
     /// The same network with other parameters: all that [`Model::params`] has, in their shapes.
     pub(crate) fn with_params(&self, params: BTreeMap<String, Tensor>) -> Self {
         let (graph, convs, consumers) = (self.graph.clone(), self.convs.clone(), self.consumers.clone());
-        Self { graph, params, quadratics: self.quadratics, replaced: self.replaced, convs, consumers }
+        let device = self.device.clone();
+        Self { graph, params, device, quadratics: self.quadratics, replaced: self.replaced, convs, consumers }
+    }
+
+    /// The network with its parameters on a device; passes run there.
+    pub(crate) fn on(mut self, device: &Device) -> Result<Self, TrainError> {
+        for param in self.params.values_mut() {
+            *param = param.to_device(device)?;
+        }
+        self.device = device.clone();
+        Ok(self)
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The network.
@@ -123,7 +140,7 @@ impl Model {
     /// Replaces the values of a parameter.
     pub(crate) fn set(&mut self, name: &str, values: Vec<f32>) -> Result<(), TrainError> {
         let param = self.params.get_mut(name).expect("a parameter of this network");
-        *param = Tensor::from_vec(values, param.shape(), &Device::Cpu)?;
+        *param = Tensor::from_vec(values, param.shape(), &self.device)?;
         Ok(())
     }
 
@@ -131,7 +148,7 @@ impl Model {
     pub(crate) fn extend(&mut self, quadratics: Quadratics, values: impl IntoIterator<Item = (String, Vec<f32>)>) {
         self.quadratics = quadratics;
         for (name, values) in values {
-            let param = Tensor::from_vec(values.clone(), values.len(), &Device::Cpu);
+            let param = Tensor::from_vec(values.clone(), values.len(), &self.device);
             self.params.insert(name, param.expect("as many values as the shape says"));
         }
     }
@@ -140,7 +157,7 @@ impl Model {
         &self.params[&format!("{id}.{name}")]
     }
 
-    pub(crate) fn conv(&self, id: NodeId) -> Arc<Conv> {
+    pub(crate) fn conv(&self, id: NodeId) -> Arc<ConvPlan> {
         self.convs[id.index()].clone().expect("every convolution is planned")
     }
 
@@ -156,7 +173,7 @@ impl Model {
             Shape::Map { channels, height, width } => vec![batch, channels, height, width],
             Shape::Vector { features } => vec![batch, features],
         };
-        Ok(Value::foreign(Tensor::from_vec(images, dims, &Device::Cpu)?))
+        Ok(Value::foreign(Tensor::from_vec(images, dims, &self.device)?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use striae_spaces::{Activation, NodeId, Op};
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     hermite::STATISTICS,
     layers::{
         ActivationOp, BasisOp, BiasOp, ConvOp, Dims, LinearOp, Moments, NormOp, Pool, PoolOp, RangePenalty, Value, add,
-        blend,
+        apply1, apply2, apply3, blend,
     },
 };
 
@@ -115,7 +115,7 @@ impl Model {
             let node = self.graph().node(id);
             let value = if node.op == Op::BatchNorm {
                 let x = values[node.inputs[0].index()].as_ref().expect("computed before");
-                Value::new(x.apply_op2_no_bwd(&self.running_curve(id)?, &ActivationOp { relu: false })?)
+                Value::new(apply2(x, &self.running_curve(id)?, &ActivationOp { relu: false })?)
             } else {
                 self.layer(id, &values)?.0
             };
@@ -179,12 +179,12 @@ impl Model {
         let (value, record) = match self.quadratics() {
             Quadratics::Plain => {
                 let (op, curve) = (ActivationOp { relu: false }, self.curve(Some(id), x.dim(1)?)?);
-                (Value::new(x.apply_op2_no_bwd(&curve, &op)?), Record::Activation { op, curve })
+                (Value::new(apply2(x, &curve, &op)?), Record::Activation { op, curve })
             }
             Quadratics::Hermite => {
                 let op = BasisOp { normalise_first: self.normalises_first(id), moments: Arc::default() };
                 let coefficients = Tensor::stack(&["a", "b", "c"].map(|name| self.param(id, name)), 0)?;
-                (Value::new(x.apply_op2_no_bwd(&coefficients, &op)?), Record::Basis { op, coefficients })
+                (Value::new(apply2(x, &coefficients, &op)?), Record::Basis { op, coefficients })
             }
         };
         let share = self.replaced();
@@ -197,17 +197,17 @@ impl Model {
 
     /// `share` of a quadratic's value and the rest from the rectifier of `x`.
     fn with_rectifier(&self, share: f32, value: &Value, x: &Value) -> Result<Value, TrainError> {
-        let rectified = Value::new(x.apply_op2_no_bwd(&self.curve(None, x.dim(1)?)?, &ActivationOp { relu: true })?);
+        let rectified = Value::new(apply2(x, &self.curve(None, x.dim(1)?)?, &ActivationOp { relu: true })?);
         Ok(Value::new(blend(share, value, 1.0 - share, &rectified)?))
     }
 
     /// `[a, b, c]` of an activation, the identity where there is none.
     fn curve(&self, id: Option<NodeId>, channels: usize) -> Result<Tensor, TrainError> {
         if let Some(id) = id.filter(|&id| self.graph().node(id).op == Op::Activation(Activation::Quadratic)) {
-            return Ok(Tensor::from_vec(self.folded(id)?.concat(), (3, channels), &Device::Cpu)?);
+            return Ok(Tensor::from_vec(self.folded(id)?.concat(), (3, channels), self.device())?);
         }
         let values = (0..3 * channels).map(|i| if i / channels == 1 { 1.0f32 } else { 0.0 }).collect();
-        Ok(Tensor::from_vec(values, (3, channels), &Device::Cpu)?)
+        Ok(Tensor::from_vec(values, (3, channels), self.device())?)
     }
 
     fn is_relu(&self, id: Option<NodeId>) -> bool {
@@ -220,7 +220,7 @@ impl Model {
         let norm = Tensor::stack(&[self.param(of, "gamma"), self.param(of, "beta")], 0)?;
         let curve = self.curve(activation, norm.dim(1)?)?;
         let op = NormOp { relu: self.is_relu(activation), moments: Arc::new(OnceLock::new()) };
-        let y = x.apply_op3_no_bwd(&norm, &curve, &op)?;
+        let y = apply3(x, &norm, &curve, &op)?;
         Ok((Some(Value::new(y)), Record::Norm { op, of, norm, curve }))
     }
 
@@ -232,23 +232,23 @@ impl Model {
         Ok(match &node.op {
             Op::Conv2d(conv) => {
                 let op = ConvOp { conv: self.conv(id), output: node.shape.spatial(), need_input };
-                let y = Value::new(x(0).apply_op2_no_bwd(self.param(id, "weight"), &op)?);
+                let y = Value::new(apply2(x(0), self.param(id, "weight"), &op)?);
                 (self.biased(y, id, conv.bias)?, Record::Conv(op))
             }
             Op::Linear(linear) => {
                 let op = LinearOp { need_input };
-                let y = Value::new(x(0).apply_op2_no_bwd(self.param(id, "weight"), &op)?);
+                let y = Value::new(apply2(x(0), self.param(id, "weight"), &op)?);
                 (self.biased(y, id, linear.bias)?, Record::Linear(op))
             }
             Op::AvgPool(pool) => {
                 let (input, output) = (self.graph().shape(node.inputs[0]).spatial(), node.shape.spatial());
                 let op = PoolOp(Pool { size: pool.size, stride: pool.stride, input, output });
-                (Value::new(x(0).apply_op1_no_bwd(&op)?), Record::Pool(op))
+                (Value::new(apply1(x(0), &op)?), Record::Pool(op))
             }
             Op::Activation(_) => {
                 let curve = self.curve(Some(id), node.shape.channels())?;
                 let (op, share) = (ActivationOp { relu: self.is_relu(Some(id)) }, self.replaced());
-                let mut value = Value::new(x(0).apply_op2_no_bwd(&curve, &op)?);
+                let mut value = Value::new(apply2(x(0), &curve, &op)?);
                 if !op.relu && share < 1.0 {
                     value = self.with_rectifier(share, &value, x(0))?;
                 }
@@ -261,7 +261,7 @@ impl Model {
     }
 
     fn biased(&self, y: Value, id: NodeId, bias: bool) -> Result<Value, TrainError> {
-        if bias { Ok(Value::new(y.apply_op2_no_bwd(self.param(id, "bias"), &BiasOp)?)) } else { Ok(y) }
+        if bias { Ok(Value::new(apply2(&y, self.param(id, "bias"), &BiasOp)?)) } else { Ok(y) }
     }
 
     /// Batch norm with the running statistics as `[0, k, d]`.
@@ -275,6 +275,6 @@ impl Model {
             values[n + c] = curve.k;
             values[2 * n + c] = curve.d;
         }
-        Ok(Tensor::from_vec(values, (3, n), &Device::Cpu)?)
+        Ok(Tensor::from_vec(values, (3, n), self.device())?)
     }
 }

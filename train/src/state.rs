@@ -51,6 +51,7 @@ impl State {
             }
         }
         let TrainConfig { momentum, weight_decay, clip, ema, .. } = *config;
+        let model = model.on(&config.device.open()?)?;
         let sgd = Sgd::new(SgdConfig { momentum, weight_decay, clip }, &model)?;
         let ema = (ema > 0.0).then(|| Ema::new(ema, &model)).transpose()?;
         Ok(Self { model, sgd, ema, history: Vec::new() })

@@ -139,6 +139,8 @@ impl<'a> Training<'a> {
             checkpoint::load(path, &mut state, config)?;
         }
         let teacher = twin.map(|(graph, trained)| Model::from_weights(&graph, &trained.weights)).transpose()?;
+        let device = state.model.device().clone();
+        let teacher = teacher.map(|model| model.on(&device)).transpose()?;
         let answers = teacher.as_ref().zip(config.teacher.as_ref());
         let answers = answers.map(|(model, teacher)| Answers { model, teacher });
         let stopped = self.epochs(&mut state, images, answers, observer)?;

@@ -1,4 +1,4 @@
-//! Pareto front, predicted against measured, cost per layer, latencies of a space, what pruning has left,
+//! Pareto front, predicted against measured, cost per layer, latencies of a space, rank correlations, what pruning has left,
 //! the course of a training.
 //!
 //! A figure is first laid out as a scene of a few kinds of shapes in logical pixels, and that scene is painted by plotters: once onto
@@ -9,6 +9,7 @@
 
 mod axis;
 mod breakdown;
+mod correlation;
 mod curve;
 mod font;
 mod histogram;
@@ -23,7 +24,7 @@ mod scene;
 mod theme;
 
 use crate::error::ReportError;
-use crate::view::{CurveView, HistogramView, NetworkView, ParetoView, PatternView, PredictionView};
+use crate::view::{CorrelationView, CurveView, HistogramView, NetworkView, ParetoView, PatternView, PredictionView};
 
 /// Something that can be drawn: one of the views.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,8 @@ pub enum Figure<'a> {
     Histogram(&'a HistogramView),
     /// The course of a training.
     Curve(&'a CurveView),
+    /// How well several quantities rank the same things.
+    Correlation(&'a CorrelationView),
     /// Diagonals that pruning has left.
     Pattern(&'a PatternView),
 }
@@ -51,6 +54,7 @@ impl Figure<'_> {
             Self::Breakdown(view) => breakdown::scene(view),
             Self::Histogram(view) => histogram::scene(view),
             Self::Curve(view) => curve::scene(view),
+            Self::Correlation(view) => correlation::scene(view),
             Self::Pattern(view) => pattern::scene(view),
         })
     }

@@ -1,9 +1,9 @@
 //! What must hold for every figure, whatever the data: nothing panics, nothing leaves the picture, no label covers another.
 
 use crate::view::{
-    CostParts, CurvePoint, CurveView, DiagonalState, HistogramBar, HistogramView, Interval, LayerPrediction, LayerView,
-    NetworkPrediction, NetworkView, ParetoPoint, ParetoView, PatternLayer, PatternRow, PatternView, PointKind,
-    PredictionView,
+    CorrelationBar, CorrelationView, CostParts, CurvePoint, CurveView, DiagonalState, HistogramBar, HistogramView,
+    Interval, LayerPrediction, LayerView, NetworkPrediction, NetworkView, ParetoPoint, ParetoView, PatternLayer,
+    PatternRow, PatternView, PointKind, PredictionView,
 };
 
 use super::scene::{Rect, Scene, Shape};
@@ -167,6 +167,26 @@ fn curves() {
         let view = CurveView { title: "strianet-mnist on mnist".to_owned(), points };
         check(Figure::Curve(&view), "curve");
         assert_eq!(crate::table::curve(&view).to_csv().lines().count(), view.points.len() + 1);
+    }
+}
+
+#[test]
+fn correlations_are_drawn() {
+    let bar = |label: &str, value: f64, low: f64, high: f64| CorrelationBar {
+        label: label.to_owned(),
+        value,
+        interval: Some(Interval { low, high }),
+    };
+    let long = "a proxy with a name that is far too long to be written in full beside the plot it belongs to";
+    for bars in [
+        vec![],
+        vec![bar("best", 1.0, 1.0, 1.0)],
+        vec![bar("worst", -1.0, -1.0, -0.9), bar(long, 0.3, -0.1, 0.7)],
+        vec![bar("none", f64::NAN, f64::NAN, f64::NAN), bar("odd", 0.5, f64::NEG_INFINITY, f64::INFINITY)],
+        (0..12).map(|i| bar("p", f64::from(i) / 12.0, 0.0, 1.0)).collect(),
+    ] {
+        let view = CorrelationView { title: "Proxies".to_owned(), axis: "rank correlation".to_owned(), bars };
+        check(Figure::Correlation(&view), "correlation");
     }
 }
 

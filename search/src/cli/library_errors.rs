@@ -201,6 +201,11 @@ impl From<TrainError> for Failure {
             TrainError::Io { path, source } => return Self::unwritable(&path, &source),
             TrainError::Config { .. } => "correct the value",
             TrainError::BelowBound { .. } => "give a lower --accuracy-bound, or train the network further",
+            TrainError::UnknownDevice { .. } => "give --device cpu, auto, or cuda:0 for the first GPU",
+            TrainError::NoCuda { .. } => {
+                "train with --device cpu, or build striae with `--features cuda`: scripts/build-cuda.sh"
+            }
+            TrainError::Device { .. } => "`nvidia-smi` lists the GPUs; --device cpu needs none",
             TrainError::Mismatch { .. } => "choose a network for these images, or another --dataset",
             TrainError::Checkpoint { .. } => "give a new --out folder, or go on with the settings it was begun with",
             TrainError::Diverged { .. } => {

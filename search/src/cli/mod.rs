@@ -24,6 +24,7 @@ mod output;
 mod parameters;
 mod predict;
 mod progress;
+mod proxies;
 mod prune;
 mod report;
 mod roles;
@@ -90,6 +91,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Take rotations and multiplications from a trained network, above a bound on its accuracy
     Prune(prune::PruneArgs),
+    /// What proxies are worth: how they rank networks, against training them
+    Proxies(proxies::ProxiesArgs),
     /// Run a study, or go on with it
     Search(search::SearchArgs),
     /// Run trained networks encrypted, against the clear and the prediction
@@ -148,6 +151,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Predict(args) => predict::run(&args, all, output),
         Command::Train(args) => train::run(&args, output),
         Command::Prune(args) => prune::run(&args, output),
+        Command::Proxies(args) => proxies::run(&args, all, output),
         Command::Search(args) => search::run(&args, all, output),
         // Predictions are for one thread, so that is what they are compared with unless the user wants otherwise.
         Command::Verify(args) => verify::run(&args, threads.unwrap_or(1).into(), output),

@@ -62,6 +62,9 @@ pub(crate) struct TrainArgs {
     /// Any other field of a recipe, as in its TOML: --set clip=1 --set teacher.epochs=10
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
+    /// Where to train: cpu, cuda:0 (an NVIDIA GPU), or auto [default: the recipe's, or cpu]
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
     /// Folder to write: folded network, weights, metrics, curve, recipe, checkpoint
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -175,7 +178,7 @@ fn read_recipe(args: &TrainArgs) -> Result<(Recipe, Arch), Failure> {
         Some(path) => Recipe::from_file(path)?,
         None => Recipe::of(&args.what),
     };
-    let TrainArgs { dataset, epochs, lr, batch, augment, subset, seed, .. } = args;
+    let TrainArgs { dataset, epochs, lr, batch, augment, subset, seed, device, .. } = args;
     let augment = augment.and_then(|a| a.to_possible_value()).map(|v| v.get_name().to_owned());
     let flags = [
         ("dataset", dataset.clone()),
@@ -185,6 +188,7 @@ fn read_recipe(args: &TrainArgs) -> Result<(Recipe, Arch), Failure> {
         ("augment", augment),
         ("subset", subset.map(|v| v.to_string())),
         ("seed", seed.map(|v| v.to_string())),
+        ("device", device.clone()),
     ];
     let given = flags.into_iter().filter_map(|(field, value)| Some((field, value?)));
     for (field, value) in given {

@@ -8,6 +8,7 @@ mod context;
 mod error;
 mod picks;
 mod references;
+mod screen;
 mod trials;
 
 pub use context::{StudyRun, StudyRunOptions, load_data};

@@ -138,7 +138,7 @@ impl StudyRun<'_> {
         let graph: TypedGraph = notation.parse().map_err(|e| foreign(format!("{NETWORK_KEY}: {e}")))?;
         let arch_id = graph.arch_id().to_string();
         let folder = self.network_folder(&arch_id)?;
-        let config = self.study.training().full.config(self.study.seed().named("full").named(&arch_id));
+        let config = self.study.training().full_config(self.study.seed().named("full").named(&arch_id));
         let (proposal, stage) = (trial.proposal, Stage::FullTraining);
         self.emit(&SearchEvent::StageStarted { proposal, stage });
         let start = std::time::Instant::now();

@@ -41,7 +41,7 @@ impl StudyRun<'_> {
             let options = PlanOptions { max_log_n: self.study.limits().max_log_n, ..PlanOptions::default() };
             let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options)?;
             let seed = self.study.seed().named("short").named(&graph.arch_id().to_string());
-            let config = self.study.training().short.config(seed);
+            let config = self.study.training().short_config(seed);
             let trained = train(&graph, &self.splits, &config, None, &mut |_| self.flow())?;
             if trained.stopped {
                 return Ok(());

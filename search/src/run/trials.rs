@@ -135,7 +135,7 @@ impl StudyRun<'_> {
             }
             if let Some(trial) = self.store.claim_waiting(stored.id)? {
                 let candidate = self.candidate(&trial)?;
-                if let Some(job) = self.begin(trial, &candidate, &mut shared.lowerer)? {
+                if let Some(job) = self.begin(stored, trial, &candidate, &mut shared.lowerer)? {
                     return Ok(Some(job));
                 }
                 continue;
@@ -160,7 +160,7 @@ impl StudyRun<'_> {
             let params = self.candidates.to_params(&candidate)?;
             let new = NewTrial { proposal: number, params, user_attrs: BTreeMap::new() };
             let trial = self.store.add_trial(stored.id, &new)?;
-            if let Some(job) = self.begin(trial, &candidate, &mut shared.lowerer)? {
+            if let Some(job) = self.begin(stored, trial, &candidate, &mut shared.lowerer)? {
                 return Ok(Some(job));
             }
         }
@@ -180,10 +180,21 @@ impl StudyRun<'_> {
     }
 
     /// Assesses a candidate; gives it back if it is to be trained.
-    fn begin(&self, trial: Trial, candidate: &Candidate, lowerer: &mut Lowerer<'_>) -> Result<Option<Job>, RunError> {
+    fn begin(
+        &self,
+        stored: &StoredStudy,
+        trial: Trial,
+        candidate: &Candidate,
+        lowerer: &mut Lowerer<'_>,
+    ) -> Result<Option<Job>, RunError> {
         match assess(self.candidates.space(), candidate, self.study.limits(), lowerer) {
             Ok(Assessed { graph, plan }) => {
                 self.note(&trial, &graph.to_string(), Some(&plan))?;
+                if let Some((reason, by)) = self.screened(stored, &trial, &graph)? {
+                    self.store.set_constraints(trial.id, &[by])?;
+                    self.finish(&trial, &Outcome::Pruned { reason })?;
+                    return Ok(None);
+                }
                 let network = graph.to_string();
                 let arch_id = graph.arch_id().to_string();
                 self.emit(&SearchEvent::TrialStarted { proposal: trial.proposal, network });
@@ -245,9 +256,8 @@ impl StudyRun<'_> {
 
     fn train_short(&self, job: &Job) -> Result<(), RunError> {
         let (trial, proposal) = (&job.trial, job.trial.proposal);
-        let stage = &self.study.training().short;
         // The same network trains the same way wherever it turns up.
-        let config = stage.config(self.study.seed().named("short").named(&job.arch_id));
+        let config = self.study.training().short_config(self.study.seed().named("short").named(&job.arch_id));
         self.emit(&SearchEvent::StageStarted { proposal, stage: Stage::ShortTraining });
         let start = Instant::now();
         let result = train(&job.graph, &self.splits, &config, None, &mut |event| {

@@ -177,7 +177,7 @@ fn check(config: &StudyConfig) -> Result<(), StudyErrorKind> {
     check_sampler(&config.sampler)?;
     check_objectives(&config.objectives)?;
     check_limits(&config.limits)?;
-    let TrainingConfig { short, full } = &config.training;
+    let TrainingConfig { short, full, screen, device: _ } = &config.training;
     let stage = |stage: &super::TrainingStage, names: [&'static str; 5]| {
         need(stage.epochs > 0, names[0], stage.epochs, "it must be at least 1")?;
         need(stage.subset != Some(0), names[1], 0, "it must be at least 1, or absent for all images")?;
@@ -206,6 +206,10 @@ fn check(config: &StudyConfig) -> Result<(), StudyErrorKind> {
             "training.full.weight_decay",
         ],
     )?;
+    if let Some(screen) = screen {
+        let keep = screen.keep;
+        need(keep > 0.0 && keep <= 1.0, "training.screen.keep", keep, "it must be above 0 and at most 1")?;
+    }
     need(config.verify.images > 0, "verify.images", 0, "it must be at least 1")?;
     need(config.verify.top > 0, "verify.top", 0, "it must be at least 1")
 }

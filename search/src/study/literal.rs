@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use striae_train::{Augment, TrainConfig};
+use striae_train::proxies::Proxy;
+use striae_train::{Augment, TrainConfig, TrainDevice};
 
 use crate::sampler::{GenotypeOps, Nsga2, Nsga2Config, Random, Sampler, SamplerError};
 use crate::{Budget, Direction, Seed};
@@ -163,6 +164,56 @@ pub struct TrainingConfig {
     pub short: TrainingStage,
     /// Of the front.
     pub full: TrainingStage,
+    /// Where both run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub device: TrainDevice,
+    /// Which candidates are not worth the short training; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<Screen>,
+}
+
+fn is_default(device: &TrainDevice) -> bool {
+    *device == TrainDevice::default()
+}
+
+impl TrainingConfig {
+    /// The trainer's configuration for the short training of one network.
+    pub fn short_config(&self, seed: Seed) -> TrainConfig {
+        TrainConfig { device: self.device, ..self.short.config(seed) }
+    }
+
+    /// The trainer's configuration for the full training of one network.
+    pub fn full_config(&self, seed: Seed) -> TrainConfig {
+        TrainConfig { device: self.device, ..self.full.config(seed) }
+    }
+}
+
+/// Leaves out candidates that a score without training ranks low among those before them. Off by default: what a score is
+/// worth in a space has to be measured first, by `striae proxies`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Screen {
+    /// The score.
+    pub proxy: Proxy,
+    /// Share of the candidates that is trained.
+    pub keep: f64,
+    /// Candidates that are trained before the first is left out.
+    #[serde(default = "default_warm_up")]
+    pub warm_up: usize,
+}
+
+const fn default_warm_up() -> usize {
+    8
+}
+
+impl Screen {
+    /// How far a candidate falls short of being trained, given its score and those of the candidates before it; none if it
+    /// does not.
+    pub fn shortfall(&self, score: f64, before: &[f64]) -> Option<f64> {
+        let better = before.iter().filter(|other| other.total_cmp(&score).is_gt()).count();
+        let share = better as f64 / before.len().max(1) as f64;
+        (before.len() >= self.warm_up && share >= self.keep).then_some(share - self.keep + f64::EPSILON)
+    }
 }
 
 /// One training.
@@ -195,8 +246,8 @@ pub struct TrainingStage {
 }
 
 impl TrainingStage {
-    /// The trainer's configuration for one network.
-    pub fn config(&self, seed: Seed) -> TrainConfig {
+    /// The trainer's configuration for one network, on the CPU.
+    fn config(&self, seed: Seed) -> TrainConfig {
         let default = TrainConfig::default();
         TrainConfig {
             epochs: self.epochs,

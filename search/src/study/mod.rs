@@ -10,5 +10,5 @@ mod tests;
 pub use check::{SpaceRef, Study};
 pub use error::{StudyError, StudyErrorKind};
 pub use literal::{
-    Limits, Objective, SamplerConfig, SamplerKind, StudyConfig, TrainingConfig, TrainingStage, VerifyConfig,
+    Limits, Objective, SamplerConfig, SamplerKind, Screen, StudyConfig, TrainingConfig, TrainingStage, VerifyConfig,
 };

@@ -1,9 +1,10 @@
 use std::path::Path;
 
 use striae_cost_model::Packing;
+use striae_train::{TrainDevice, proxies::Proxy};
 
 use super::*;
-use crate::Direction;
+use crate::{Direction, Seed};
 
 const FULL: &str = r#"
 name = "mnist"
@@ -64,6 +65,38 @@ fn packings_are_named_once_and_known() {
     ] {
         let error = with(list).expect_err("refused").to_string();
         assert!(error.starts_with(message), "{error}");
+    }
+}
+
+#[test]
+fn devices_and_screens_are_read_and_checked() {
+    let with = |more: &str| parse(&SHORT.replace("full = { epochs = 2 }", &format!("full = {{ epochs = 2 }}, {more}")));
+    let study =
+        with("device = \"cuda:1\", screen = { proxy = \"gradient-norm\", keep = 0.25 }").expect("a valid study");
+    let training = study.training();
+    assert_eq!(training.device, TrainDevice::Cuda(1));
+    assert_eq!(
+        (training.short_config(Seed(3)).device, training.full_config(Seed(3)).epochs),
+        (TrainDevice::Cuda(1), 2)
+    );
+    let screen = training.screen.clone().expect("a screen");
+    assert_eq!(screen, Screen { proxy: Proxy::GradientNorm, keep: 0.25, warm_up: 8 });
+    // The first eight are trained; of the others those among the best quarter.
+    let before: Vec<f64> = (0..8).map(f64::from).collect();
+    assert_eq!(screen.shortfall(-1.0, &before[..7]), None);
+    assert_eq!(screen.shortfall(6.5, &before), None);
+    assert!(screen.shortfall(5.5, &before).is_some_and(|by| by > 0.0 && by < 0.01));
+    assert!(screen.shortfall(-1.0, &before).is_some_and(|by| (by - 0.75).abs() < 1e-9));
+    // A study that names neither is stored as before there were any.
+    let stored = serde_json::to_value(parse(SHORT).expect("a valid study").config()).expect("JSON");
+    assert_eq!(stored["training"].as_object().map(serde_json::Map::len), Some(2));
+    for (more, message) in [
+        ("screen = { proxy = \"synflow\", keep = 0.0 }", "training.screen.keep is 0, it must be above 0"),
+        ("screen = { proxy = \"luck\", keep = 0.5 }", "unknown variant `luck`"),
+        ("device = \"gpu\"", "unknown device \"gpu\", expected cpu, auto or cuda:N"),
+    ] {
+        let error = with(more).expect_err("refused").to_string();
+        assert!(error.contains(message), "{error}");
     }
 }
 

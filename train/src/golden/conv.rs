@@ -1,10 +1,13 @@
 //! Convolutions: every grouping, mask, stride and padding, at sizes that reach every kernel.
 
+use std::sync::Arc;
+
+use candle_core::CustomOp2;
 use serde::Deserialize;
 use striae_spaces::{Conv2d, GraphBuilder, Grouping, Kernel, KernelMask, Op, Padding, Shape};
 
-use super::{close, read, sequence};
-use crate::Conv;
+use super::{Computed, close, draw, read};
+use crate::layers::{ConvOp, ConvPlan};
 
 #[derive(Deserialize)]
 struct ConvCase {
@@ -30,15 +33,20 @@ fn convolutions_equal_pytorch() {
         let kernel = Kernel { size, mask };
         let conv = Conv2d { out_channels, kernel, stride, padding, groups, grouping, bias: false };
         let input = Shape::map(c, h, w);
+        let label = format!("{conv:?} on {input}");
         let mut builder = GraphBuilder::new(input).unwrap();
         builder.then(Op::Conv2d(conv.clone())).unwrap();
         let output = builder.build().unwrap().output_shape();
-        let plan = Conv::new(&conv, input, output);
-        let (x, weight) = (sequence(1, case.batch * input.len()), sequence(2, plan.weight_count()));
-        let grads = plan.backward(&x, &weight, &sequence(3, case.batch * output.len()), true);
-        let name = |part: &str| format!("{part} of {conv:?} on {input}");
-        close(&name("y"), &plan.forward(&x, &weight), &case.y);
-        close(&name("dx"), &grads.input.unwrap(), &case.dx);
-        close(&name("dw"), &grads.weight, &case.dw);
+        let (x, weight) = (draw(1, &[case.batch, c, h, w]), draw(2, &[out_channels, c / groups, kernel.tap_count()]));
+        let conv = Arc::new(ConvPlan::new(&conv, input, output));
+        let op = ConvOp { conv, output: output.spatial(), need_input: true };
+        let y = x.apply_op2_no_bwd(&weight, &op).unwrap();
+        let grad = draw(3, y.dims());
+        let (dx, dw) = op.bwd(&x, &weight, &y, &grad).unwrap();
+        for got in [Computed::new(&y, &[dx, dw]), Computed::stock(&op, &[&x, &weight], &grad)] {
+            close(&format!("y of {label}"), &got.result, &case.y);
+            close(&format!("dx of {label}"), &got.grads[0], &case.dx);
+            close(&format!("dw of {label}"), &got.grads[1], &case.dw);
+        }
     }
 }

@@ -6,8 +6,8 @@ use candle_core::{CustomOp1, CustomOp2, CustomOp3, Tensor};
 use serde::Deserialize;
 use striae_spaces::Activation;
 
-use super::{close, cross_entropy, draw, read, tensor, values};
-use crate::layers::{ActivationOp, BiasOp, LinearOp, NormOp, Pool, PoolOp, RangePenalty};
+use super::{Computed, close, cross_entropy, draw, read, tensor, values};
+use crate::layers::{AVOID_KERNELS, ActivationOp, BiasOp, LinearOp, NormOp, Pool, PoolOp, RangePenalty};
 
 #[derive(Deserialize)]
 struct NormCase {
@@ -36,21 +36,27 @@ fn batch_norm_with_activation_equals_pytorch() {
         let params = draw(2, &[5, channels]);
         let (norm, curve) = (params.narrow(0, 0, 2).unwrap(), curve(&params.narrow(0, 2, 3).unwrap(), activation));
         let op = NormOp { relu, moments: Arc::new(OnceLock::new()) };
-        let out = x.apply_op3_no_bwd(&norm, &curve, &op).unwrap();
-        close("y", &values(&out), &y);
-        let (got, d_norm, d_curve) = op.bwd(&x, &norm, &curve, &out, &draw(3, &shape)).unwrap();
-        close("dx", &values(&got.unwrap()), &dx);
-        close("d_norm", &values(&d_norm.unwrap()), &d_params[..2 * channels]);
-        if !relu {
-            close("d_curve", &values(&d_curve.unwrap()), &d_params[2 * channels..]);
+        let (out, grad) = (x.apply_op3_no_bwd(&norm, &curve, &op).unwrap(), draw(3, &shape));
+        let (d_x, d_norm, d_curve) = op.bwd(&x, &norm, &curve, &out, &grad).unwrap();
+        let again = NormOp { relu, moments: Arc::new(OnceLock::new()) };
+        let stock = Computed::stock(&again, &[&x, &norm, &curve], &grad);
+        for got in [Computed::new(&out, &[d_x, d_norm, d_curve]), stock] {
+            close("y", &got.result, &y);
+            close("dx", &got.grads[0], &dx);
+            close("d_norm", &got.grads[1], &d_params[..2 * channels]);
+            if !relu {
+                close("d_curve", &got.grads[2], &d_params[2 * channels..]);
+            }
         }
-        // PyTorch's running statistics after one batch: 0.1 of the batch's, with the unbiased variance.
-        let moments = op.moments.get().unwrap();
-        let n = (shape[0] * shape[2] * shape[3]) as f32;
-        let running: Vec<f32> = moments.mean.iter().map(|m| 0.1 * m).collect();
-        close("mean", &running, &mean);
-        let running: Vec<f32> = moments.var.iter().map(|v| 0.9 + 0.1 * v * n / (n - 1.0)).collect();
-        close("var", &running, &var);
+        for moments in [op.moments, again.moments] {
+            let moments = moments.get().unwrap();
+            // PyTorch's running statistics after one batch: 0.1 of the batch's, with the unbiased variance.
+            let n = (shape[0] * shape[2] * shape[3]) as f32;
+            let running: Vec<f32> = moments.mean.iter().map(|m| 0.1 * m).collect();
+            close("mean", &running, &mean);
+            let running: Vec<f32> = moments.var.iter().map(|v| 0.9 + 0.1 * v * n / (n - 1.0)).collect();
+            close("var", &running, &var);
+        }
     }
 }
 
@@ -81,12 +87,14 @@ fn activations_equal_pytorch() {
     for ActivationCase { activation, shape, y, dx, d_params } in golden().activation {
         let (x, curve) = (draw(1, &shape), curve(&draw(2, &[3, shape[1]]), activation));
         let op = ActivationOp { relu: activation == Activation::Relu };
-        let out = x.apply_op2_no_bwd(&curve, &op).unwrap();
-        close("y", &values(&out), &y);
-        let (got, d_curve) = op.bwd(&x, &curve, &out, &draw(3, &shape)).unwrap();
-        close("dx", &values(&got.unwrap()), &dx);
-        if activation == Activation::Quadratic {
-            close("d_curve", &values(&d_curve.unwrap()), &d_params);
+        let (out, grad) = (x.apply_op2_no_bwd(&curve, &op).unwrap(), draw(3, &shape));
+        let (d_x, d_curve) = op.bwd(&x, &curve, &out, &grad).unwrap();
+        for got in [Computed::new(&out, &[d_x, d_curve]), Computed::stock(&op, &[&x, &curve], &grad)] {
+            close("y", &got.result, &y);
+            close("dx", &got.grads[0], &dx);
+            if activation == Activation::Quadratic {
+                close("d_curve", &got.grads[1], &d_params);
+            }
         }
     }
 }
@@ -106,9 +114,12 @@ fn pooling_equals_pytorch() {
     for PoolCase { size, stride, shape, output, y, dx } in golden().pool {
         let (x, op) = (draw(1, &shape), PoolOp(Pool { size, stride, input: (shape[2], shape[3]), output }));
         let out = x.apply_op1_no_bwd(&op).unwrap();
-        close("y", &values(&out), &y);
         let grad = draw(3, out.dims());
-        close("dx", &values(&op.bwd(&x, &out, &grad).unwrap().unwrap()), &dx);
+        let d_x = op.bwd(&x, &out, &grad).unwrap();
+        for got in [Computed::new(&out, &[d_x]), Computed::stock(&op, &[&x], &grad)] {
+            close("y", &got.result, &y);
+            close("dx", &got.grads[0], &dx);
+        }
     }
 }
 
@@ -130,13 +141,18 @@ fn linear_layers_equal_pytorch() {
         let op = LinearOp { need_input: true };
         let product = x.apply_op2_no_bwd(&weight, &op).unwrap();
         let out = product.apply_op2_no_bwd(&bias, &BiasOp).unwrap();
-        close("y", &values(&out), &y);
         let grad = draw(3, out.dims());
         let (d_product, d_bias) = BiasOp.bwd(&product, &bias, &out, &grad).unwrap();
-        close("db", &values(&d_bias.unwrap()), &db);
-        let (d_input, d_weight) = op.bwd(&x, &weight, &product, &d_product.unwrap()).unwrap();
-        close("dx", &values(&d_input.unwrap()), &dx);
-        close("dw", &values(&d_weight.unwrap()), &dw);
+        let biased = Computed::new(&out, &[d_product, d_bias]);
+        for got in [biased, Computed::stock(&BiasOp, &[&product, &bias], &grad)] {
+            close("y", &got.result, &y);
+            close("db", &got.grads[1], &db);
+        }
+        let (d_x, d_weight) = op.bwd(&x, &weight, &product, &grad).unwrap();
+        for got in [Computed::new(&product, &[d_x, d_weight]), Computed::stock(&op, &[&x, &weight], &grad)] {
+            close("dx", &got.grads[0], &dx);
+            close("dw", &got.grads[1], &dw);
+        }
     }
 }
 
@@ -169,8 +185,11 @@ fn losses_equal_pytorch() {
         close("grad", &values(&d_logits), &grad);
     }
     for PenaltyCase { count, limit, weight, value, slope } in penalty {
-        let (x, penalty) = (draw(1, &[count]), RangePenalty { limit });
-        close("penalty", &[penalty.value(&x).unwrap()], &[value]);
-        close("slope", &values(&penalty.slope(&x, weight).unwrap()), &slope);
+        for avoid in [false, true] {
+            AVOID_KERNELS.set(avoid);
+            let (x, penalty) = (draw(1, &[count]), RangePenalty { limit });
+            close("penalty", &[penalty.value(&x).unwrap()], &[value]);
+            close("slope", &values(&penalty.slope(&x, weight).unwrap()), &slope);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Gradients of every layer, of a network and of training steps against PyTorch; `tests/golden/make.py` wrote the numbers.
 //!
 //! Inputs are drawn from the same generator on both sides, and long results compared by weighted sums of neighbours, so that
-//! the files stay small although the maps reach the sizes at which other kernels take over.
+//! the files stay small although the maps reach the sizes at which other kernels take over. Everything is compared twice:
+//! as the kernels compute it, and as candle's own operations do where there are no kernels.
 
 mod conv;
 mod layers;
@@ -10,7 +11,7 @@ mod training;
 use candle_core::{Device, Tensor};
 use serde::de::DeserializeOwned;
 
-use crate::layers::{Loss, Value, targets};
+use crate::layers::{Loss, Stock, Value, targets};
 
 /// Largest difference, relative to the largest number of the tensor.
 const TOLERANCE: f64 = 1e-4;
@@ -39,11 +40,15 @@ fn folded(values: &[f32]) -> Vec<f64> {
 
 /// Compares values with what is stored of them. Gradients that cancel to nothing are measured against 1/100.
 fn close(name: &str, values: &[f32], expected: &[f64]) {
+    close_within(TOLERANCE, name, values, expected);
+}
+
+fn close_within(tolerance: f64, name: &str, values: &[f32], expected: &[f64]) {
     let got = folded(values);
     assert_eq!(got.len(), expected.len(), "{name}");
     let scale = expected.iter().fold(1e-2f64, |m, v| m.max(v.abs()));
     for (i, (g, e)) in got.iter().zip(expected).enumerate() {
-        assert!((g - e).abs() <= TOLERANCE * scale, "{name}[{i}]: {g} instead of {e}");
+        assert!((g - e).abs() <= tolerance * scale, "{name}[{i}]: {g} instead of {e}");
     }
 }
 
@@ -71,4 +76,22 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 
 fn narrow(values: &[f64]) -> Vec<f32> {
     values.iter().map(|v| *v as f32).collect()
+}
+
+/// What an operation computes: its result, and the gradients of its inputs.
+struct Computed {
+    result: Vec<f32>,
+    grads: Vec<Vec<f32>>,
+}
+
+impl Computed {
+    fn new(result: &Tensor, grads: &[Option<Tensor>]) -> Self {
+        let grads = grads.iter().map(|g| g.as_ref().map(values).unwrap_or_default()).collect();
+        Self { result: values(result), grads }
+    }
+
+    /// By candle's own operations.
+    fn stock(op: &impl Stock, inputs: &[&Tensor], grad: &Tensor) -> Self {
+        Self::new(&op.compute(inputs).unwrap(), &op.gradients(inputs, grad).unwrap())
+    }
 }

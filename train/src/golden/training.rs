@@ -8,9 +8,10 @@ use striae_spaces::{
     WeightStore, param_specs,
 };
 
-use super::{close, cross_entropy, narrow, read, sequence, values};
+use super::{TOLERANCE, close, close_within, cross_entropy, narrow, read, sequence, values};
 use crate::{
     Model, SeedTree,
+    layers::AVOID_KERNELS,
     optim::{Sgd, SgdConfig},
     pass::Penalty,
 };
@@ -140,12 +141,16 @@ fn gradients_of_a_residual_network_equal_pytorch() {
     let model = model(&graph, &golden.grads.iter().enumerate().map(draw).collect());
     let penalty = Some(Penalty { limit: golden.limit, weight: golden.weight });
     let input = model.input(sequence(1, golden.labels.len() * graph.input_shape().len())).unwrap();
-    let pass = model.train_pass(&input, penalty).unwrap();
-    let (loss, grad) = cross_entropy(&golden.labels, 0.05, pass.logits());
-    close("loss", &[loss + pass.penalty], &[golden.loss]);
-    let grads = model.gradients(&pass, grad, penalty).unwrap();
-    assert_eq!(grads.len(), golden.grads.len());
-    for Param { name, grad, .. } in &golden.grads {
-        close(name, &values(&grads[name]), grad);
+    // Batch norms cancel most of what reaches the constants before them, and candle adds up in f32, in order.
+    for (avoid, tolerance) in [(false, TOLERANCE), (true, 1e-3)] {
+        AVOID_KERNELS.set(avoid);
+        let pass = model.train_pass(&input, penalty).unwrap();
+        let (loss, grad) = cross_entropy(&golden.labels, 0.05, pass.logits());
+        close("loss", &[loss + pass.penalty], &[golden.loss]);
+        let grads = model.gradients(&pass, grad, penalty).unwrap();
+        assert_eq!(grads.len(), golden.grads.len());
+        for Param { name, grad, .. } in &golden.grads {
+            close_within(tolerance, name, &values(&grads[name]), grad);
+        }
     }
 }

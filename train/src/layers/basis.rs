@@ -19,6 +19,7 @@ use super::{
     elementwise::{self, Curve, Dims, IMAGES},
     norm::{EPSILON, Moments},
     ops::{dims, from_vec, slice, with},
+    stock::elsewhere,
 };
 
 const LANES: usize = 16;
@@ -52,6 +53,12 @@ impl BasisMoments {
 
     /// Mean and variance that change nothing.
     pub(crate) const IDENTITY: (f64, f64) = (0.0, 1.0 - EPSILON as f64);
+
+    /// Of a basis that is not normalised.
+    pub(crate) fn unchanged(channels: usize) -> Moments {
+        let (mean, var) = Self::IDENTITY;
+        Moments { mean: vec![mean as f32; channels], var: vec![var as f32; channels] }
+    }
 
     /// The folded `[a, b, c]` of a channel.
     pub(crate) fn fold(&self, c: usize, [a, b, offset]: [f32; 3]) -> [f32; 3] {
@@ -135,6 +142,9 @@ impl CustomOp2 for BasisOp {
     }
 
     fn bwd(&self, x: &Tensor, act: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if let Some([dx, d_act]) = elsewhere(self, [x, act], grad)? {
+            return Ok((dx, d_act));
+        }
         let dims = dims(x.dims());
         let grads = |x: &[f32]| with(act, |act| with(grad, |g| self.grads(x, act, g, dims)));
         let (dx, d_act) = with(x, grads)???;
@@ -207,7 +217,10 @@ mod tests {
     use rand::RngExt;
 
     use super::*;
-    use crate::SeedTree;
+    use crate::{
+        SeedTree,
+        layers::stock::{AVOID_KERNELS, apply2},
+    };
 
     /// The definition, in f64.
     fn reference(x: &[f32], act: &[f32], dims: Dims, normalise_first: bool) -> Vec<f64> {
@@ -239,12 +252,13 @@ mod tests {
         let mut rng = SeedTree::new(3).rng();
         let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.5..2.0)).collect() };
         let (x, act, g) = (draw(5 * dims.image()), draw(9), draw(5 * dims.image()));
-        for normalise_first in [true, false] {
+        for (normalise_first, avoid) in [(true, false), (false, false), (true, true), (false, true)] {
+            AVOID_KERNELS.set(avoid);
             let op = BasisOp { normalise_first, moments: Arc::default() };
             let tensor = |v: &[f32]| Tensor::from_vec(v.to_vec(), (5, 3, 20), &Device::Cpu).unwrap();
             let (tx, tg) = (tensor(&x), tensor(&g));
             let ta = Tensor::from_vec(act.clone(), (3, 3), &Device::Cpu).unwrap();
-            let y = tx.apply_op2_no_bwd(&ta, &op).unwrap();
+            let y = apply2(&tx, &ta, &op).unwrap();
             let expected = reference(&x, &act, dims, normalise_first);
             for (got, expected) in y.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().zip(&expected) {
                 assert!((f64::from(*got) - expected).abs() < 1e-5, "{got}, expected {expected}");
@@ -278,5 +292,6 @@ mod tests {
             let there = moments.unfold(1, moments.fold(1, [0.3, 0.4, 0.5]));
             assert!(there.iter().zip([0.3, 0.4, 0.5]).all(|(a, b)| (a - b).abs() < 1e-5));
         }
+        AVOID_KERNELS.set(false);
     }
 }

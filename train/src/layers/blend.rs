@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::{
     buffers,
     ops::{from_vec, with},
+    stock::has_kernels,
 };
 
 /// Values per job.
@@ -13,6 +14,9 @@ const JOB: usize = 1 << 14;
 
 /// `s a + t b`, of one shape.
 pub(crate) fn blend(s: f32, a: &Tensor, t: f32, b: &Tensor) -> Result<Tensor> {
+    if !has_kernels(a) {
+        return (a * f64::from(s))? + (b * f64::from(t))?;
+    }
     let sum = |a: &[f32], b: &[f32]| {
         let mut y = buffers::take(a.len());
         let jobs = y.par_chunks_mut(JOB).zip(a.par_chunks(JOB)).zip(b.par_chunks(JOB));

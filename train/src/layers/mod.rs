@@ -17,6 +17,7 @@ mod norm;
 mod ops;
 mod planes;
 mod pool;
+mod stock;
 mod winograd;
 
 #[cfg(test)]
@@ -32,3 +33,6 @@ pub(crate) use loss::{Loss, RangePenalty, Teacher, targets};
 pub(crate) use norm::Moments;
 pub(crate) use ops::{ActivationOp, BiasOp, ConvOp, LinearOp, NormOp, PoolOp, add, with};
 pub(crate) use pool::Pool;
+#[cfg(test)]
+pub(crate) use stock::{AVOID_KERNELS, Stock};
+pub(crate) use stock::{ConvPlan, apply1, apply2, apply3};

@@ -6,11 +6,11 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Error, La
 
 use super::{
     blend::blend,
-    conv::Conv,
     elementwise::{self, Curve, Dims},
     linear,
     norm::Moments,
     pool::Pool,
+    stock::{ConvPlan, elsewhere, has_kernels},
 };
 
 /// The values of a contiguous f32 tensor on the CPU.
@@ -21,9 +21,9 @@ pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
     Ok(&values[start..end])
 }
 
-/// Calls `f` with the values of a tensor.
+/// Calls `f` with the values of a tensor, copied from where it is if that is not the CPU.
 pub(crate) fn with<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
-    let tensor = tensor.contiguous()?;
+    let tensor = tensor.to_device(&Device::Cpu)?.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
         Storage::Cpu(storage) => Ok(f(slice(storage, layout)?)),
@@ -31,9 +31,9 @@ pub(crate) fn with<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R>
     }
 }
 
-/// A tensor in the shape of another.
+/// A tensor in the shape of another and beside it.
 pub(super) fn from_vec(values: Vec<f32>, like: &Tensor) -> Result<Tensor> {
-    Tensor::from_vec(values, like.shape(), &Device::Cpu)
+    Tensor::from_vec(values, like.shape(), like.device())
 }
 
 pub(super) fn dims(shape: &[usize]) -> Dims {
@@ -51,7 +51,7 @@ fn narrow(values: impl Iterator<Item = f64>) -> Vec<f32> {
 
 /// Convolution of `[batch, channels, height, width]` with `[outputs, channels / groups, taps]`.
 pub(crate) struct ConvOp {
-    pub(crate) conv: Arc<Conv>,
+    pub(crate) conv: Arc<ConvPlan>,
     /// Height and width of the output.
     pub(crate) output: (usize, usize),
     /// Whether the input's gradient is wanted; the image's is not.
@@ -64,13 +64,17 @@ impl CustomOp2 for ConvOp {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = self.conv.forward(slice(x, lx)?, slice(w, lw)?);
+        let y = self.conv.kernels.forward(slice(x, lx)?, slice(w, lw)?);
         let shape = Shape::from((lx.dims()[0], lw.dims()[0], self.output.0, self.output.1));
         Ok((CpuStorage::F32(y), shape))
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let backward = |x: &[f32]| with(w, |w| with(grad, |grad| self.conv.backward(x, w, grad, self.need_input)));
+        if let Some([dx, dw]) = elsewhere(self, [x, w], grad)? {
+            return Ok((dx, dw));
+        }
+        let backward =
+            |x: &[f32]| with(w, |w| with(grad, |grad| self.conv.kernels.backward(x, w, grad, self.need_input)));
         let grads = with(x, backward)???;
         let dx = grads.input.map(|dx| from_vec(dx, x)).transpose()?;
         Ok((dx, Some(from_vec(grads.weight, w)?)))
@@ -94,6 +98,9 @@ impl CustomOp2 for LinearOp {
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if let Some([dx, dw]) = elsewhere(self, [x, w], grad)? {
+            return Ok((dx, dw));
+        }
         let features = x.dim(1)?;
         let dw = with(x, |x| with(grad, |g| linear::weight_grad(x, g, features)))??;
         let input_grad = || from_vec(with(grad, |g| with(w, |w| linear::input_grad(g, w, features)))??, x);
@@ -117,6 +124,9 @@ impl CustomOp2 for BiasOp {
     }
 
     fn bwd(&self, x: &Tensor, b: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if let Some([dx, db]) = elsewhere(self, [x, b], grad)? {
+            return Ok((dx, db));
+        }
         let dims = dims(x.dims());
         let curves = vec![Curve::quadratic(0.0, 1.0, 0.0); dims.channels];
         let sums = with(grad, |g| elementwise::sums(g, g, dims, &curves, false))?;
@@ -186,6 +196,9 @@ impl CustomOp3 for NormOp {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        if let Some([dx, d_norm, d_act]) = elsewhere(self, [x, norm, act], grad)? {
+            return Ok((dx, d_norm, d_act));
+        }
         let dims = dims(x.dims());
         let grads = |x: &[f32]| with(norm, |n| with(act, |a| with(grad, |g| self.grads(x, n, a, g, dims))));
         let [dx, d_norm, d_act] = with(x, grads)????;
@@ -217,6 +230,9 @@ impl CustomOp2 for ActivationOp {
     }
 
     fn bwd(&self, x: &Tensor, act: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if let Some([dx, d_act]) = elsewhere(self, [x, act], grad)? {
+            return Ok((dx, d_act));
+        }
         let dims = dims(x.dims());
         let curves = with(act, Self::curves)?;
         let identity = vec![[1.0, 0.0, 0.0]; dims.channels];
@@ -244,6 +260,9 @@ impl CustomOp1 for PoolOp {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        if let Some([dx]) = elsewhere(self, [x], grad)? {
+            return Ok(dx);
+        }
         from_vec(with(grad, |g| self.0.backward(g))?, x).map(Some)
     }
 }
