@@ -31,7 +31,7 @@ pub struct Coster<'c> {
 }
 
 enum Way<'c> {
-    Ckks { lowerer: Lowerer<'c>, max_log_n: u32 },
+    Ckks { lowerer: Box<Lowerer<'c>>, max_log_n: u32 },
     Hybrid { protocol: Protocol, link: LinkName },
 }
 
@@ -39,7 +39,7 @@ impl<'c> Coster<'c> {
     /// Estimates with the times of `calibration`.
     pub fn new(costing: &Costing, calibration: &'c Calibration) -> Self {
         let way = match *costing {
-            Costing::Ckks { max_log_n, .. } => Way::Ckks { lowerer: Lowerer::new(calibration), max_log_n },
+            Costing::Ckks { max_log_n, .. } => Way::Ckks { lowerer: Box::new(Lowerer::new(calibration)), max_log_n },
             Costing::Hybrid { protocol, link } => Way::Hybrid { protocol, link },
         };
         Self { way, calibration }

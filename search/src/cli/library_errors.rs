@@ -281,11 +281,10 @@ impl From<RunError> for Failure {
             RunError::Data(e) => e.into(),
             RunError::Store(e) => e.into(),
             RunError::Zoo(e) => e.into(),
-            RunError::Train(e) => e.into(),
+            RunError::Train(e) | RunError::Coster(CosterError::Twin(e)) => e.into(),
             RunError::Weights(e) => e.into(),
             RunError::Coster(CosterError::Ckks(e)) => e.into(),
             RunError::Coster(CosterError::Hybrid(e)) => e.into(),
-            RunError::Coster(CosterError::Twin(e)) => e.into(),
             RunError::Verify(e) => e.into(),
             RunError::NothingFound { .. } => {
                 Self::bad_input(e, "raise `budget.trials`, or loosen the study's `limits` or the bounds of its space")

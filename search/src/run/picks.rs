@@ -188,7 +188,8 @@ impl StudyRun<'_> {
         let Costing::Ckks { max_log_n, .. } = *self.study.costing() else { return Ok(true) };
         for i in 0..picks.len() {
             let Some(plan) = picks[i].cost.ckks().filter(|_| picks[i].verification.is_none()) else { continue };
-            let Some(found) = self.check(&picks[i], plan_options(max_log_n, plan.packing))? else { return Ok(false) };
+            let options = plan_options(max_log_n, plan.packing);
+            let Some(found) = self.check(&picks[i], &options)? else { return Ok(false) };
             picks[i].verification = Some(found);
             self.write_attr(stored, PICKS_KEY, &picks)?;
         }
@@ -196,10 +197,10 @@ impl StudyRun<'_> {
     }
 
     /// Runs test images under encryption; `None` if the user stopped it.
-    fn check(&self, pick: &Pick, options: PlanOptions) -> Result<Option<Verification>, RunError> {
+    fn check(&self, pick: &Pick, options: &PlanOptions) -> Result<Option<Verification>, RunError> {
         let (graph, weights) = self.load(pick)?;
         let (graph, weights) = fold(&graph, &weights)?;
-        let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options).map_err(CosterError::from)?;
+        let plan = Lowerer::new(&self.options.calibration).plan(&graph, options).map_err(CosterError::from)?;
         let count = self.study.verify().images().min(self.splits.test.len());
         let images: Vec<(Vec<f32>, u8)> =
             (0..count).map(|i| (self.splits.test.image(i), self.splits.test.labels()[i])).collect();

@@ -244,3 +244,14 @@ fn studies_without_a_protocol_are_stored_as_before_there_were_any() {
     let error = parse(&hybrid("")).expect("valid").check_resumes(&stored).expect_err("another protocol").to_string();
     assert!(error.contains("the study was begun with"), "{error}");
 }
+
+#[test]
+fn the_examples_are_studies() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    for (name, costing) in
+        [("demo", "ckks"), ("mnist", "ckks"), ("mnist-cheetah", "cheetah over lan (384 MB/s, 0.3 ms)")]
+    {
+        let study = Study::from_file(examples.join(name).with_extension("toml")).expect("a valid study");
+        assert_eq!((study.name(), study.costing().to_string().as_str()), (name, costing));
+    }
+}
