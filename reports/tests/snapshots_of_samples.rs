@@ -153,10 +153,7 @@ fn views_survive_json() {
 
 #[test]
 fn networks_under_a_hybrid_protocol_are_called_estimates() {
-    let mut study = sample::study();
-    study.networks = vec![sample::hybrid_network("#7")];
-    (study.protocol, study.estimated_only) = (sample::CHEETAH.to_owned(), true);
-    study.trials.truncate(3);
+    let study = sample::hybrid_study();
     let network = &study.networks[0];
     insta::assert_snapshot!("headline-hybrid", table::headline(&study.networks).to_text(None));
     insta::assert_snapshot!("layers-hybrid", table::layers(network).to_text(None));

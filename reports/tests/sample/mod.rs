@@ -321,10 +321,16 @@ pub(crate) fn bundle() -> BundleView {
 }
 
 /// A hybrid protocol with its network.
-pub(crate) const CHEETAH: &str = "cheetah over lan (384 MB/s, 0.3 ms)";
+const CHEETAH: &str = "cheetah over lan (384 MB/s, 0.3 ms)";
 
-/// A small network under a hybrid protocol.
-pub(crate) fn hybrid_network(label: &str) -> NetworkView {
+/// A study under it.
+pub(crate) fn hybrid_study() -> StudyView {
+    let networks = vec![hybrid_network("#7")];
+    StudyView { protocol: CHEETAH.to_owned(), estimated_only: true, networks, ..study() }
+}
+
+/// A small network under it.
+fn hybrid_network(label: &str) -> NetworkView {
     let layer = |name: &str, description: &str, [inputs, outputs, mults]: [u64; 3], bytes, times: [f64; 3]| LayerView {
         name: name.to_owned(),
         description: description.to_owned(),
