@@ -10,7 +10,7 @@ use crate::{
     augment::{self, Variation},
     evaluate::{argmax, model_logits},
     layers::{Loss, Teacher, targets},
-    pass::{Pass, Penalty},
+    pass::{Pass, Penalty, RUNNING_SHARE},
     state::State,
     trainer::Observer,
 };
@@ -103,7 +103,7 @@ impl<'a> Epoch<'a> {
         let grads = state.model.gradients(&pass, grad, penalty)?;
         let rate = config.schedule.rate(config.lr, config.warm_up, step, steps);
         state.sgd.step(&mut state.model, &grads, rate as f32, self.mask)?;
-        state.model.update_running(&pass)?;
+        state.model.update_running(&pass, RUNNING_SHARE)?;
         if let Some(ema) = &mut state.ema {
             ema.add(&state.model, step)?;
         }

@@ -29,6 +29,7 @@ mod range;
 mod reverse;
 mod schedule;
 mod seed;
+mod settle;
 mod state;
 mod trainer;
 mod twin;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Share of a batch in the running mean and variance.
-const RUNNING_SHARE: f32 = 0.1;
+pub(crate) const RUNNING_SHARE: f32 = 0.1;
 
 /// Penalty on the inputs of quadratic activations.
 #[derive(Clone, Copy, Debug)]
@@ -131,8 +131,8 @@ impl Model {
         Ok(values)
     }
 
-    /// Moves the running statistics towards those of a batch.
-    pub(crate) fn update_running(&mut self, pass: &Pass) -> Result<(), TrainError> {
+    /// Moves the running statistics towards those of a batch by a share of the way.
+    pub(crate) fn update_running(&mut self, pass: &Pass, share: f32) -> Result<(), TrainError> {
         let batch = pass.logits().dim(0)?;
         for (id, record) in self.graph().ids().collect::<Vec<_>>().into_iter().zip(&pass.records) {
             let record = if let Record::Replacing { quadratic, .. } = record { quadratic } else { record };
@@ -140,23 +140,30 @@ impl Model {
                 let n = (batch * self.map_dims(*of).pixels) as f32;
                 let unbiased = if n > 1.0 { n / (n - 1.0) } else { 1.0 };
                 let moments = op.moments.get().expect("the forward pass ran");
-                self.move_running(*of, "mean", &moments.mean, 1.0)?;
-                self.move_running(*of, "var", &moments.var, unbiased)?;
+                self.move_running(*of, "mean", &moments.mean, share, 1.0)?;
+                self.move_running(*of, "var", &moments.var, share, unbiased)?;
             } else if let Record::Basis { op, .. } = record {
                 let moments = op.moments.get().expect("the forward pass ran");
                 let (first, second) = (&moments.first, &moments.second);
                 for (name, values) in STATISTICS.iter().zip([&first.mean, &first.var, &second.mean, &second.var]) {
-                    self.move_running(id, name, values, 1.0)?;
+                    self.move_running(id, name, values, share, 1.0)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn move_running(&mut self, id: NodeId, name: &str, batch: &[f32], factor: f32) -> Result<(), TrainError> {
+    fn move_running(
+        &mut self,
+        id: NodeId,
+        name: &str,
+        batch: &[f32],
+        share: f32,
+        factor: f32,
+    ) -> Result<(), TrainError> {
         let name = format!("{id}.{name}");
         let mut running = self.values(&name)?;
-        running.iter_mut().zip(batch).for_each(|(r, v)| *r += RUNNING_SHARE * (factor * v - *r));
+        running.iter_mut().zip(batch).for_each(|(r, v)| *r += share * (factor * v - *r));
         self.set(&name, running)
     }
 

@@ -3,7 +3,7 @@
 use striae_spaces::{TypedGraph, WeightMask, WeightStore};
 
 use crate::{
-    EpochStats, Model, Quadratics, SeedTree, TrainConfig, TrainError,
+    Dataset, EpochStats, Model, Quadratics, SeedTree, TrainConfig, TrainError,
     ema::Ema,
     optim::{Sgd, SgdConfig},
     twin::inherit,
@@ -57,8 +57,13 @@ impl State {
         Ok(Self { model, sgd, ema, history: Vec::new() })
     }
 
-    /// The network that is evaluated and kept.
-    pub(crate) fn averaged(&self) -> Result<Option<Model>, TrainError> {
-        self.ema.as_ref().map(|ema| ema.model(&self.model)).transpose()
+    /// The network that is evaluated and kept: the moving average if there is one, with statistics of images of `data`.
+    pub(crate) fn settled(&self, data: &Dataset) -> Result<Model, TrainError> {
+        let mut model = match &self.ema {
+            Some(ema) => ema.model(&self.model)?,
+            None => self.model.with_params(self.model.params().clone()),
+        };
+        model.settle(data)?;
+        Ok(model)
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     evaluate::{check_shapes, evaluate_model},
     layers::release,
     model::Model,
+    settle::SETTLE_IMAGES,
     state::{Start, State},
     twin::rectifier_twin,
 };
@@ -144,7 +145,7 @@ impl<'a> Training<'a> {
         let answers = teacher.as_ref().zip(config.teacher.as_ref());
         let answers = answers.map(|(model, teacher)| Answers { model, teacher });
         let stopped = self.epochs(&mut state, images, answers, observer)?;
-        let weights = state.averaged()?.as_ref().unwrap_or(&state.model).weights()?;
+        let weights = state.settled(&splits.train.take(images.min(SETTLE_IMAGES)))?.weights()?;
         release();
         Ok(Trained { weights, history: state.history, stopped })
     }
@@ -187,8 +188,8 @@ impl<'a> Training<'a> {
             if epoch.run(state, observer)?.is_break() {
                 return Ok(true);
             }
-            let averaged = state.averaged()?;
-            let validation = evaluate_model(averaged.as_ref().unwrap_or(&state.model), &splits.validation, EVAL_BATCH)?;
+            let settled = state.settled(&splits.train.take(images.min(SETTLE_IMAGES)))?;
+            let validation = evaluate_model(&settled, &splits.validation, EVAL_BATCH)?;
             if !validation.loss.is_finite() && !splits.validation.is_empty() {
                 return Err(epoch.error(validation.loss as f32, "a network run on the validation images".to_owned()));
             }

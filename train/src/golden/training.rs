@@ -13,7 +13,7 @@ use crate::{
     Model, SeedTree,
     layers::AVOID_KERNELS,
     optim::{Sgd, SgdConfig},
-    pass::Penalty,
+    pass::{Penalty, RUNNING_SHARE},
 };
 
 #[derive(Deserialize)]
@@ -67,7 +67,7 @@ fn training_steps_equal_pytorch() {
         close("loss", &[loss + pass.penalty], &[*expected]);
         let grads = model.gradients(&pass, grad, penalty).unwrap();
         sgd.step(&mut model, &grads, 0.1, None).unwrap();
-        model.update_running(&pass).unwrap();
+        model.update_running(&pass, RUNNING_SHARE).unwrap();
     }
     for (name, expected) in &golden.trained {
         close(name, &model.values(name).unwrap(), expected);
