@@ -196,12 +196,7 @@ impl CkksParams {
 
 /// Bytes of one coefficient modulo primes of these sizes, each in the whole bytes it needs.
 fn packed_bytes<'a>(log_primes: impl Iterator<Item = &'a u32>) -> u64 {
-    log_primes.map(|&bits| word_bytes(bits)).sum()
-}
-
-/// Bytes of a packed word modulo a prime of so many bits.
-pub(crate) fn word_bytes(log_prime: u32) -> u64 {
-    u64::from(log_prime.div_ceil(8)).max(LEAST_WORD_BYTES)
+    log_primes.map(|bits| u64::from(bits.div_ceil(8)).max(LEAST_WORD_BYTES)).sum()
 }
 
 impl TryFrom<CkksParamsLiteral> for CkksParams {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use striae_spaces::{AvgPool, NodeId, Op, TypedGraph};
 
 use crate::{
-    Calibration, CkksParams, CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, StepWork,
+    CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, StepWork,
     Strategy, StrategyChoice, Value, ValueId,
-    cache::{Footprint, LeastFootprint},
     packing::{Layout, Packing},
     program::{square_counts, window_counts},
 };
@@ -137,33 +136,10 @@ impl<'s> Draft<'s> {
         self.staged.depth() - self.staged.depths[value]
     }
 
-    /// What each step takes with these times.
-    fn prices(&self, layers: &mut Layers, times: &Times<'_>) -> Vec<StepPrice> {
+    /// Seconds the network takes with these times; the estimate of its program makes the same sum.
+    pub(super) fn seconds(&self, layers: &mut Layers, times: &Times<'_>) -> f64 {
         let steps = self.parts.iter().enumerate();
-        steps.map(|(i, part)| part.price(layers, times, self.level(i + 1))).collect()
-    }
-
-    /// Seconds the network takes under `params`, whose times these are; the estimate of its program makes the same sum.
-    pub(super) fn seconds(
-        &self,
-        layers: &mut Layers,
-        times: &Times<'_>,
-        params: &CkksParams,
-        calibration: &Calibration,
-        footprint: &mut Footprint,
-    ) -> f64 {
-        let prices = self.prices(layers, times);
-        let least = prices.iter().fold(LeastFootprint::default(), |sum, price| sum.then(price.least));
-        if calibration.stays_cached(least.bytes()) {
-            footprint.clear();
-            for (i, (part, price)) in self.parts.iter().zip(&prices).enumerate() {
-                part.reads(price.chosen, self.level(i + 1), params, footprint);
-            }
-            if calibration.stays_cached(footprint.bytes()) {
-                return prices.iter().map(|price| price.warm).sum();
-            }
-        }
-        prices.iter().map(|price| price.cold).sum()
+        steps.map(|(i, part)| part.price(layers, times, self.level(i + 1)).seconds).sum()
     }
 
     /// What each step of its program does.
@@ -239,22 +215,7 @@ impl Part {
             Self::Square { work, .. } => (work, level + 1),
             Self::WindowSum { work, .. } => (work, level),
         };
-        let [cold, warm] = [false, true].map(|cached| times.levels[level].get(cached).seconds(work).0);
-        StepPrice { cold, warm, chosen: 0, least: LeastFootprint::default() }
-    }
-
-    /// Adds the keys and weights that the step reads if its result is at `level`.
-    pub(super) fn reads(&self, chosen: usize, level: usize, params: &CkksParams, footprint: &mut Footprint) {
-        match self {
-            Self::Linear { layer, .. } => {
-                let candidate = layer.candidate(chosen);
-                footprint.linear(&candidate.plan, &candidate.work.0, level + 1, params);
-            }
-            Self::Square { .. } => footprint.squares(level + 1, params),
-            Self::WindowSum { stages, .. } => {
-                stages.iter().flatten().for_each(|&rotation| footprint.rotation(rotation, level, params));
-            }
-        }
+        StepPrice { seconds: times.levels[level].seconds(work).0, chosen: 0 }
     }
 }
 
