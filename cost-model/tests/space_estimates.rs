@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use striae_cost_model::{
-    Agenda, Calibration, CostError, DegreeChoice, Lowerer, Packing, PlanOptions, RingType, SecurityLevel,
-    SpaceCost, SpaceEstimator, Sweep, estimate,
+    Agenda, Calibration, CostError, DegreeChoice, Lowerer, Packing, PlanOptions, RingType, SecurityLevel, SpaceCost,
+    SpaceEstimator, Sweep, estimate,
 };
 use striae_spaces::{
     TypedGraph,

@@ -13,11 +13,12 @@ use crate::{
 };
 
 use super::{
+    convs::ConvDesc,
     dense::{Embedding, dense_links},
     hash::HashMap,
     kept::keep,
     places::DiagonalId,
-    stages::{ConvDesc, MAX_WEIGHTS},
+    stages::MAX_WEIGHTS,
     step_links::{operand_ciphertexts, step_links},
     strategy::{StepShape, StrategyChoice, balanced, candidates, plan},
     times::{Times, TimesKey},

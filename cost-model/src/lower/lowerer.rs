@@ -7,17 +7,15 @@ use striae_spaces::TypedGraph;
 
 use crate::{
     Calibration, CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, ParamsError, PlanOptions, RingType,
-    SecurityLevel, StrategyChoice,
-    chains,
-    estimate::estimate_of,
-    packing::Packing,
+    SecurityLevel, StrategyChoice, chains, estimate::estimate_of, packing::Packing,
 };
 
 use super::{
-    draft::{Draft, Part, Staged},
+    draft::{Draft, Part},
     hash::HashMap,
     kept::Diagonals,
     layers::{Layers, StepPrice},
+    staged::Staged,
     stages::Staging,
     times::{KnownTimes, Times, TimesKey},
 };

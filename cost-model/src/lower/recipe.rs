@@ -10,8 +10,9 @@ use crate::{
 
 use super::{
     DiagonalId, Diagonals,
-    draft::{Draft, Staged},
+    draft::Draft,
     layers::Layers,
+    staged::Staged,
     times::{Times, TimesKey},
 };
 
