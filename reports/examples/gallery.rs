@@ -31,6 +31,7 @@ fn main() -> Result<(), ReportError> {
         (parameters.insecure, parameters.security_bits) = (true, 97.0);
     }
     export::write(&folder.join("insecure.html"), html::study(&study)?.as_bytes())?;
+    export::write(&folder.join("hybrid.html"), html::study(&sample::hybrid_study())?.as_bytes())?;
     export::write(&folder.join("empty.html"), html::study(&StudyView::default())?.as_bytes())?;
     export::write(&folder.join("model_card.md"), export::model_card(&sample::bundle())?.as_bytes())?;
     let tables = [

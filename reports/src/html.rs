@@ -11,11 +11,12 @@ use crate::view::{NetworkView, StudyView};
 /// The page of a study.
 ///
 /// Shows the chosen network, the Pareto plot, predicted against measured latency, each network's layers, all trials, and what is needed to
-/// repeat it. Parameters below 128 bits are announced at the top.
+/// repeat it. Parameters below 128 bits are announced at the top, as is a protocol that is estimated and not run.
 pub fn study(view: &StudyView) -> Result<String, ReportError> {
     let page = StudyPage {
         title: if view.name.is_empty() { "Striae study" } else { &view.name },
         lead: lead(view),
+        caveat: view.caveat(),
         view,
         insecure: insecure(view),
         headline: Grid::of(&headline(view)),
@@ -35,6 +36,7 @@ pub fn study(view: &StudyView) -> Result<String, ReportError> {
 struct StudyPage<'a> {
     title: &'a str,
     lead: String,
+    caveat: Option<String>,
     view: &'a StudyView,
     insecure: Vec<String>,
     headline: Grid,

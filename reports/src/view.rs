@@ -69,8 +69,8 @@ pub struct ParetoPoint {
     pub label: String,
     /// The architecture's stable identifier.
     pub arch_id: String,
-    /// Latency of one image.
-    pub latency: Seconds,
+    /// What one image costs, in the unit of the plot's axis.
+    pub cost: f64,
     /// Accuracy as a fraction; `NaN` if never trained (such a point is counted, not drawn).
     pub accuracy: f64,
     /// Where it comes from.
@@ -81,17 +81,31 @@ pub struct ParetoPoint {
     pub verified: bool,
 }
 
-/// Accuracy against latency.
+/// What the horizontal axis of a Pareto plot shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CostAxis {
+    /// Latency of one image in seconds.
+    #[default]
+    Latency,
+    /// What is sent for one image in MiB.
+    Communication,
+}
+
+/// Accuracy against cost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ParetoView {
     /// Heading of the plot.
     pub title: String,
     /// What the vertical axis means, such as "validation accuracy"; empty for "accuracy".
     pub accuracy_label: String,
-    /// What the horizontal axis means, such as "predicted latency per image"; empty for "latency per image".
-    pub latency_label: String,
-    /// The latency the user allows.
-    pub budget: Option<Seconds>,
+    /// Which cost.
+    #[serde(default)]
+    pub axis: CostAxis,
+    /// What the horizontal axis means, such as "predicted latency per image"; empty for "latency per image" and "communication per image".
+    pub cost_label: String,
+    /// The cost the user allows, in the unit of the axis.
+    pub budget: Option<f64>,
     /// The networks.
     pub points: Vec<ParetoPoint>,
 }
@@ -161,6 +175,15 @@ pub struct CostParts {
     pub rescale: Seconds,
     /// Everything else.
     pub other: Seconds,
+    /// The server's homomorphic operations, under a hybrid protocol.
+    #[serde(default)]
+    pub server: Seconds,
+    /// Encryption and decryption by the client, under a hybrid protocol.
+    #[serde(default)]
+    pub client: Seconds,
+    /// Sending, under a hybrid protocol.
+    #[serde(default)]
+    pub network: Seconds,
 }
 
 /// Cost of one layer.
@@ -206,6 +229,9 @@ pub struct LayerView {
     pub share: f64,
     /// Predicted time by kind of operation.
     pub parts: CostParts,
+    /// What it sends, under a hybrid protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficView>,
 }
 
 impl LayerView {
@@ -307,6 +333,9 @@ pub struct NetworkView {
     pub download_bytes: u64,
     /// Layer by layer, first layer first.
     pub layers: Vec<LayerView>,
+    /// What it takes under a hybrid protocol, if that is its study's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hybrid: Option<HybridView>,
 }
 
 impl NetworkView {
@@ -322,9 +351,11 @@ impl NetworkView {
 }
 
 mod curve;
+mod hybrid;
 mod pattern;
 mod study;
 
 pub use curve::{CurvePoint, CurveView};
+pub use hybrid::{HybridView, TrafficView};
 pub use pattern::{DiagonalState, PatternLayer, PatternRow, PatternView};
 pub use study::{BundleView, FileView, MachineView, StudyView, TrialCounts, TrialState, TrialView};

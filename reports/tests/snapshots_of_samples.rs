@@ -4,7 +4,7 @@
 mod sample;
 
 use striae_reports::plot::{Figure, svg};
-use striae_reports::view::{PointKind, StudyView};
+use striae_reports::view::{CostAxis, ParetoView, PointKind, StudyView};
 use striae_reports::{export, html, table};
 
 #[test]
@@ -149,4 +149,26 @@ fn views_survive_json() {
     // Decimal numbers may lose their last bit on the way; nothing that is shown may change.
     assert_eq!(skeleton(&html::study(&back).unwrap()), skeleton(&html::study(&study).unwrap()));
     assert_eq!((back.trials.len(), back.pareto.points.len()), (study.trials.len(), study.pareto.points.len()));
+}
+
+#[test]
+fn networks_under_a_hybrid_protocol_are_called_estimates() {
+    let study = sample::hybrid_study();
+    let network = &study.networks[0];
+    insta::assert_snapshot!("headline-hybrid", table::headline(&study.networks).to_text(None));
+    insta::assert_snapshot!("layers-hybrid", table::layers(network).to_text(None));
+    insta::assert_snapshot!("summary-hybrid", table::summary(network).to_text(Some(100)));
+    let page = html::study(&study).unwrap();
+    assert!(page.contains("Nothing was run: latencies are estimates under cheetah over lan"));
+    assert!(!page.contains("Predicted against measured") && !page.contains("</b> run encrypted"));
+    assert_eq!(page.matches("<svg").count(), 2);
+}
+
+#[test]
+fn communication_has_an_axis_of_its_own() {
+    let pareto = ParetoView { axis: CostAxis::Communication, cost_label: String::new(), ..sample::pareto() };
+    let figure = svg(Figure::Pareto(&pareto)).unwrap();
+    for text in ["communication per image, log scale", "0.5 MiB", "budget 0.5 MiB"] {
+        assert!(figure.contains(text), "{text}");
+    }
 }

@@ -4,6 +4,7 @@ pub mod advice;
 pub mod assess;
 pub mod bundle;
 pub mod candidate;
+pub mod coster;
 pub mod counterpart;
 pub mod explain;
 pub mod headroom;
@@ -35,7 +36,7 @@ pub use event::{SearchEvent, Stage};
 pub use history::History;
 pub use seed::Seed;
 pub use study::{
-    Limits, Objective, SamplerConfig, SamplerKind, Screen, SpaceRef, Study, StudyConfig, StudyError, StudyErrorKind,
-    TrainingConfig, TrainingStage, VerifyConfig,
+    Costing, Limits, LinkName, Objective, ProtocolName, SamplerConfig, SamplerKind, Screen, SpaceRef, Study,
+    StudyConfig, StudyError, StudyErrorKind, TrainingConfig, TrainingStage, VerifyConfig,
 };
 pub use trial::{Direction, Outcome, Param, ParamError, Trial, TrialId, TrialState};

@@ -48,8 +48,8 @@ images = 2
 top = 1
 "#;
 
-fn run(folder: &Path, threads: usize, stop_after: usize) -> (bool, Store) {
-    let study = Study::from_toml(STUDY, &folder.join("small.toml")).unwrap();
+fn run(text: &str, folder: &Path, threads: usize, stop_after: usize) -> (bool, Store) {
+    let study = Study::from_toml(text, &folder.join("small.toml")).unwrap();
     let store = folder.join("small.sqlite3");
     let options = StudyRunOptions {
         store: store.clone(),
@@ -92,7 +92,7 @@ fn picks(store: &Store) -> Vec<Pick> {
 #[test]
 fn a_study_is_the_same_at_any_thread_count_and_after_an_interruption() {
     let folders: Vec<tempfile::TempDir> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
-    let (done, one) = run(folders[0].path(), 1, usize::MAX);
+    let (done, one) = run(STUDY, folders[0].path(), 1, usize::MAX);
     assert!(done);
     let trials = outcome(&one, "small");
     assert_eq!(trials.len(), 6);
@@ -103,15 +103,38 @@ fn a_study_is_the_same_at_any_thread_count_and_after_an_interruption() {
     assert_eq!(verification.images, 2);
     assert!(chosen[0].test_accuracy.is_some());
 
-    let (_, two) = run(folders[1].path(), 2, usize::MAX);
+    let (_, two) = run(STUDY, folders[1].path(), 2, usize::MAX);
     assert_eq!(outcome(&two, "small"), trials);
     assert_eq!(outcome(&two, "small-random"), outcome(&one, "small-random"));
 
-    let (done, _) = run(folders[2].path(), 2, 2);
+    let (done, _) = run(STUDY, folders[2].path(), 2, 2);
     assert!(!done);
-    let (done, resumed) = run(folders[2].path(), 2, usize::MAX);
+    let (done, resumed) = run(STUDY, folders[2].path(), 2, usize::MAX);
     assert!(done);
     assert_eq!(outcome(&resumed, "small"), trials);
     let same = |picks: Vec<Pick>| picks.iter().map(|p| (p.arch_id.clone(), p.curve.clone())).collect::<Vec<_>>();
     assert_eq!(same(picks(&resumed)), same(chosen));
+}
+
+#[test]
+fn a_study_under_a_hybrid_protocol_goes_on_after_interruptions() {
+    let hybrid = STUDY
+        .replace("seed = 5", "seed = 5\nprotocol = \"cheetah\"\nlink = \"lan\"")
+        .replace("max_log_n = 14", "")
+        .replace("images = 2\n", "");
+    let folders: Vec<tempfile::TempDir> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+    let (done, whole) = run(&hybrid, folders[0].path(), 2, usize::MAX);
+    assert!(done);
+    // Once among the trials, once in the baseline.
+    let (done, _) = run(&hybrid, folders[1].path(), 1, 2);
+    assert!(!done);
+    let (done, _) = run(&hybrid, folders[1].path(), 2, 5);
+    assert!(!done);
+    let (done, resumed) = run(&hybrid, folders[1].path(), 2, usize::MAX);
+    assert!(done);
+    assert_eq!(outcome(&resumed, "small"), outcome(&whole, "small"));
+    assert_eq!(outcome(&resumed, "small-random"), outcome(&whole, "small-random"));
+    assert_eq!(picks(&resumed), picks(&whole));
+    let pick = &picks(&whole)[0];
+    assert!(pick.verification.is_none() && pick.test_accuracy.is_some() && pick.network.contains("relu"));
 }

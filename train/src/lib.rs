@@ -50,3 +50,4 @@ pub use range::{ActivationRange, ranges};
 pub use schedule::Schedule;
 pub use seed::SeedTree;
 pub use trainer::{EpochStats, Observer, TrainEvent, Trained, Training, train};
+pub use twin::rectifier_twin;

@@ -4,8 +4,11 @@ use striae_spaces::{Activation, GraphBuilder, Op, TypedGraph, WeightStore};
 
 use crate::TrainError;
 
-/// The twin; nodes keep their numbers.
-pub(crate) fn rectifier_twin(graph: &TypedGraph) -> Result<TypedGraph, TrainError> {
+/// The twin; nodes keep their numbers. It is what hybrid protocols run: two-party computation does rectifiers.
+///
+/// # Errors
+/// None for a network that was built: a rectifier has the shape of the quadratic.
+pub fn rectifier_twin(graph: &TypedGraph) -> Result<TypedGraph, TrainError> {
     let mut builder = GraphBuilder::new(graph.input_shape())?;
     for node in graph.nodes().iter().skip(1) {
         let quadratic = node.op == Op::Activation(Activation::Quadratic);

@@ -3,10 +3,11 @@
 use std::iter::Sum;
 use std::ops::Add;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Operations of a linear layer under a hybrid protocol, and ciphertexts that travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinearCounts {
     /// Rotations of inputs under the taps of a kernel ("filter rotations").
     pub internal: u64,

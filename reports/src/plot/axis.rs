@@ -155,6 +155,11 @@ impl Frame {
     }
 }
 
+/// Writes a round size in MiB.
+pub(super) fn tick_mebibytes(value: f64) -> String {
+    format!("{} MiB", (value * 1e6).round() / 1e6)
+}
+
 /// Writes a round duration: trailing zeros carry nothing on an axis.
 pub(super) fn tick_seconds(value: f64) -> String {
     let text = crate::format::seconds(value);

@@ -18,12 +18,15 @@ const BAR: f64 = 16.0;
 /// A kind of operation: its name, its colour, and its part of a layer's time.
 type Part = (&'static str, RGBColor, fn(&CostParts) -> Seconds);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 8] = [
     ("rotations", theme::VERMILLION, |p| p.rotations),
     ("plaintext multiplications", theme::SKY, |p| p.multiplications),
     ("squares, relinearisation", theme::GREEN, |p| p.squares),
     ("rescaling", theme::PURPLE, |p| p.rescale),
     ("other", theme::GREY, |p| p.other),
+    ("server", theme::BLUE, |p| p.server),
+    ("client", theme::GREEN, |p| p.client),
+    ("network", theme::ORANGE, |p| p.network),
 ];
 
 pub(super) fn scene(view: &NetworkView) -> Scene {

@@ -1,13 +1,13 @@
-//! Accuracy against latency: the search, the random baseline and reference networks.
+//! Accuracy against latency or communication: the search, the random baseline and reference networks.
 
-use super::axis::{Axis, Frame, Kind, Names, SHOWABLE, linear_range, log_range, tick_seconds};
+use super::axis::{Axis, Frame, Kind, Names, SHOWABLE, linear_range, log_range, tick_mebibytes, tick_seconds};
 use super::labels::Placer;
 use super::legend::{self, Entry};
 use super::marker::{Marker, draw, draw_rimmed};
 use super::scene::{Align, At, Ink, Rect, Scene, Text, faint};
 use super::theme;
 use crate::format;
-use crate::view::{ParetoPoint, ParetoView, PointKind};
+use crate::view::{CostAxis, ParetoPoint, ParetoView, PointKind};
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 600.0;
@@ -21,17 +21,17 @@ const BUDGET_REACH: f64 = 5.0;
 pub(super) fn scene(view: &ParetoView) -> Scene {
     let mut scene = Scene::new(if view.title.is_empty() { "Pareto front" } else { &view.title }, WIDTH, HEIGHT);
     let points: Vec<&ParetoPoint> =
-        view.points.iter().filter(|p| (0.0..=1.0).contains(&p.accuracy) && SHOWABLE.contains(&p.latency)).collect();
+        view.points.iter().filter(|p| (0.0..=1.0).contains(&p.accuracy) && SHOWABLE.contains(&p.cost)).collect();
     let budget = view.budget.filter(|b| SHOWABLE.contains(b));
     let shown_budget = budget.filter(|b| {
-        points.is_empty() || points.iter().any(|p| (1.0 / BUDGET_REACH..=BUDGET_REACH).contains(&(b / p.latency)))
+        points.is_empty() || points.iter().any(|p| (1.0 / BUDGET_REACH..=BUDGET_REACH).contains(&(b / p.cost)))
     });
     let top = legend::draw(&mut scene, &view.title, &entries(&points), LEFT, RIGHT);
     let frame = frame(&points, shown_budget, top);
     let mut placer = Placer::new(frame.area);
     frame.draw(&mut scene, &names(view));
     if let Some(budget) = shown_budget {
-        draw_budget(&mut scene, &mut placer, &frame, budget);
+        draw_budget(&mut scene, &mut placer, &frame, (budget, tick(view)(budget)));
     }
     draw_fronts(&mut scene, &mut placer, &frame, &points);
     draw_points(&mut scene, &mut placer, &frame, &points);
@@ -46,7 +46,7 @@ pub(super) fn scene(view: &ParetoView) -> Scene {
 }
 
 fn frame(points: &[&ParetoPoint], budget: Option<f64>, top: f64) -> Frame {
-    let (low, high) = log_range(points.iter().map(|p| p.latency).chain(budget));
+    let (low, high) = log_range(points.iter().map(|p| p.cost).chain(budget));
     let x = Axis { kind: Kind::Log, low, high, start: LEFT, end: RIGHT };
     let (low, high) = accuracy_range(points);
     let y = Axis { kind: Kind::Linear, low, high, start: BOTTOM, end: top };
@@ -69,12 +69,24 @@ fn accuracy_range(points: &[&ParetoPoint]) -> (f64, f64) {
     (low.max(-0.02), high.min(1.0_f64.max(most) + 0.04 * (most - floor).max(0.01)))
 }
 
+/// How values of the horizontal axis are written.
+fn tick(view: &ParetoView) -> fn(f64) -> String {
+    match view.axis {
+        CostAxis::Latency => tick_seconds,
+        CostAxis::Communication => tick_mebibytes,
+    }
+}
+
 fn names(view: &ParetoView) -> Names {
+    let cost = match view.axis {
+        CostAxis::Latency => "latency per image",
+        CostAxis::Communication => "communication per image",
+    };
     let or = |text: &str, own: &str| if own.is_empty() { text.to_owned() } else { own.to_owned() };
     Names {
-        x: or("latency per image", &view.latency_label) + ", log scale",
+        x: or(cost, &view.cost_label) + ", log scale",
         y: or("accuracy", &view.accuracy_label),
-        x_tick: tick_seconds,
+        x_tick: tick(view),
         y_tick: |tick| format!("{} %", ((tick * 1e6).round() / 1e4)),
     }
 }
@@ -84,11 +96,11 @@ fn of_kind<'a>(points: &[&'a ParetoPoint], kind: PointKind) -> Vec<&'a ParetoPoi
     points.iter().copied().filter(|p| p.kind == kind).collect()
 }
 
-/// The front as (latency, accuracy) from fast to slow: the points flagged as such, or else those no other point dominates.
+/// The front as (cost, accuracy) from cheap to dear: the points flagged as such, or else those no other point dominates.
 fn front(points: &[&ParetoPoint]) -> Vec<(f64, f64)> {
     let flagged = points.iter().any(|p| p.on_front);
     let mut candidates: Vec<_> =
-        points.iter().filter(|p| p.on_front || !flagged).map(|p| (p.latency, p.accuracy)).collect();
+        points.iter().filter(|p| p.on_front || !flagged).map(|p| (p.cost, p.accuracy)).collect();
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
     let mut best = f64::NEG_INFINITY;
     candidates.retain(|c| {
@@ -100,11 +112,11 @@ fn front(points: &[&ParetoPoint]) -> Vec<(f64, f64)> {
     candidates
 }
 
-/// What accuracy each latency buys: level until the next point of the front, then up, and level to the right edge.
+/// What accuracy each cost buys: level until the next point of the front, then up, and level to the right edge.
 fn steps(front: &[(f64, f64)], frame: &Frame) -> Vec<At> {
     let mut path = Vec::with_capacity(2 * front.len() + 1);
-    for &(latency, accuracy) in front {
-        let (x, y) = (frame.x.at(latency), frame.y.at(accuracy).min(frame.area.bottom));
+    for &(cost, accuracy) in front {
+        let (x, y) = (frame.x.at(cost), frame.y.at(accuracy).min(frame.area.bottom));
         if let Some(&(_, before)) = path.last() {
             path.push((x, before));
         }
@@ -125,10 +137,10 @@ fn draw_fronts(scene: &mut Scene, placer: &mut Placer, frame: &Frame, points: &[
     placer.block_steps(&search);
 }
 
-fn draw_budget(scene: &mut Scene, placer: &mut Placer, frame: &Frame, budget: f64) {
+fn draw_budget(scene: &mut Scene, placer: &mut Placer, frame: &Frame, (budget, name): (f64, String)) {
     let x = frame.x.at(budget);
     scene.dashed(&[(x, frame.area.top), (x, frame.area.bottom)], theme::VERMILLION, 1.5, (2.5, 3.5));
-    let name = format!("budget {}", tick_seconds(budget));
+    let name = format!("budget {name}");
     let text = Text::new((x + 7.0, frame.area.bottom - 13.0), name).ink(theme::VERMILLION);
     let text = if text.bounds().right < frame.area.right {
         text
@@ -142,7 +154,7 @@ fn draw_budget(scene: &mut Scene, placer: &mut Placer, frame: &Frame, budget: f6
 
 /// Where a point is drawn: at the bottom edge if its accuracy lies below the axis.
 fn place(point: &ParetoPoint, frame: &Frame) -> (At, bool) {
-    let (x, y) = (frame.x.at(point.latency), frame.y.at(point.accuracy));
+    let (x, y) = (frame.x.at(point.cost), frame.y.at(point.accuracy));
     let below = y > frame.area.bottom + 0.5;
     ((x, if below { frame.area.bottom - 5.0 } else { y }), below)
 }
@@ -242,7 +254,7 @@ fn notes(view: &ParetoView, points: &[&ParetoPoint], frame: &Frame, far_budget: 
         notes.push(format!("{} below the axis", format::count(below as u64)));
     }
     if let Some(budget) = far_budget {
-        notes.push(format!("budget {} is far from the axis", tick_seconds(budget)));
+        notes.push(format!("budget {} is far from the axis", tick(view)(budget)));
     }
     notes.join("  ·  ")
 }
@@ -251,11 +263,11 @@ fn notes(view: &ParetoView, points: &[&ParetoPoint], frame: &Frame, far_budget: 
 mod tests {
     use super::*;
 
-    fn point(latency: f64, accuracy: f64, on_front: bool) -> ParetoPoint {
+    fn point(cost: f64, accuracy: f64, on_front: bool) -> ParetoPoint {
         ParetoPoint {
             label: String::new(),
             arch_id: String::new(),
-            latency,
+            cost,
             accuracy,
             kind: PointKind::Search,
             on_front,

@@ -13,7 +13,7 @@ fn point(label: &str, latency: f64, accuracy: f64, kind: PointKind) -> ParetoPoi
     ParetoPoint {
         label: label.to_owned(),
         arch_id: String::new(),
-        latency,
+        cost: latency,
         accuracy,
         kind,
         on_front: true,

@@ -6,6 +6,7 @@ mod compare;
 mod csv;
 mod curve;
 mod draw;
+mod hybrid;
 mod network;
 mod study;
 mod value;

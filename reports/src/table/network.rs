@@ -1,11 +1,14 @@
 //! Tables of one network.
 
-use super::{Side, Table, Value, value};
+use super::{Side, Table, Value, hybrid, value};
 use crate::format::{bytes, count, maybe_number, maybe_percent, maybe_seconds, number, seconds};
 use crate::view::{LayerView, NetworkView, ParametersView};
 
 /// One row per layer and their total.
 pub fn layers(network: &NetworkView) -> Table {
+    if network.hybrid.is_some() {
+        return hybrid::layers(network);
+    }
     let measured = network.layers.iter().any(|l| l.measured.is_some());
     let mut columns = vec![
         ("layer", Side::Left),
@@ -110,15 +113,25 @@ pub fn parameters(parameters: &ParametersView) -> Table {
     table
 }
 
-pub(crate) fn facts(network: &NetworkView) -> Vec<(&'static str, String)> {
-    let run = network.verification.as_ref();
-    let mut facts = vec![
+/// What it is and how good it is, under any protocol.
+pub(super) fn identity(network: &NetworkView) -> Vec<(&'static str, String)> {
+    vec![
         ("network", network.label.clone()),
         ("architecture", network.notation.clone()),
         ("architecture id", network.arch_id.clone()),
         ("weights", count(network.weights)),
         ("accuracy, validation", maybe_percent(network.accuracy_validation, 2)),
         ("accuracy, test", maybe_percent(network.accuracy_test, 2)),
+    ]
+}
+
+pub(crate) fn facts(network: &NetworkView) -> Vec<(&'static str, String)> {
+    if let Some(hybrid) = &network.hybrid {
+        return hybrid::facts(network, hybrid);
+    }
+    let run = network.verification.as_ref();
+    let mut facts = identity(network);
+    facts.extend([
         ("latency, predicted", predicted(network)),
         (
             "latency, measured",
@@ -133,7 +146,7 @@ pub(crate) fn facts(network: &NetworkView) -> Vec<(&'static str, String)> {
         ("plaintext multiplications", count(network.total(|l| l.multiplications))),
         ("relinearisations", count(network.total(|l| l.relinearisations))),
         ("levels", network.levels.to_string()),
-    ];
+    ]);
     facts.extend(network.parameters.iter().flat_map(parameter_facts));
     facts.extend([
         ("precision, aimed at", with_unit(network.precision_bits, "bits")),

@@ -1,12 +1,19 @@
 //! Tables of a study.
 
-use super::value::{count, maybe_number, maybe_percent, maybe_seconds, power_of_two, seconds, signed_percent};
+use super::value::{
+    count, maybe_bytes, maybe_number, maybe_percent, maybe_seconds, power_of_two, seconds, signed_percent,
+};
 use super::{Side, Table, Value};
 use crate::format::MISSING;
 use crate::view::{NetworkView, PointKind, PredictionView, TrialView};
 
-/// The table a run ends with: accuracy, latency, levels, parameters, rotations and precision of each network.
+/// The table a run ends with: accuracy, latency, levels, parameters, rotations and precision of each network; under a hybrid
+/// protocol, where its estimate goes.
 pub fn headline<'a>(networks: impl IntoIterator<Item = &'a NetworkView>) -> Table {
+    let networks: Vec<&NetworkView> = networks.into_iter().collect();
+    if networks.iter().any(|network| network.hybrid.is_some()) {
+        return super::hybrid::headline(&networks);
+    }
     let mut table = Table::new([
         ("network", Side::Left),
         ("accuracy", Side::Right),
@@ -48,6 +55,7 @@ pub fn trials(trials: &[TrialView]) -> Table {
         ("state", Side::Left),
         ("front", Side::Left),
         ("latency", Side::Right),
+        ("sent", Side::Right),
         ("accuracy", Side::Right),
         ("architecture", Side::Left),
         ("reason", Side::Left),
@@ -59,6 +67,7 @@ pub fn trials(trials: &[TrialView]) -> Table {
             trial.state.word().into(),
             if trial.on_front { "yes" } else { "" }.into(),
             maybe_seconds(trial.latency),
+            maybe_bytes(trial.communication),
             maybe_percent(trial.accuracy, 2),
             trial.notation.clone().into(),
             trial.reason.clone().into(),

@@ -50,6 +50,10 @@ pub(super) fn bytes(value: u64) -> Value {
     Value { text: format::bytes(value), raw: Some(value.to_string()) }
 }
 
+pub(super) fn maybe_bytes(value: Option<u64>) -> Value {
+    value.map_or_else(missing, bytes)
+}
+
 pub(super) fn count(value: u64) -> Value {
     Value { text: format::count(value), raw: Some(value.to_string()) }
 }

@@ -83,6 +83,9 @@ pub struct TrialView {
     pub state: TrialState,
     /// Predicted latency of one image.
     pub latency: Option<Seconds>,
+    /// Bytes sent for one image, both directions.
+    #[serde(default)]
+    pub communication: Option<u64>,
     /// Accuracy on the validation set.
     pub accuracy: Option<f64>,
     /// Whether it is on the front.
@@ -102,8 +105,11 @@ pub struct StudyView {
     pub space: String,
     /// Sampler.
     pub sampler: String,
-    /// Protocol, such as "ckks".
+    /// Protocol, such as "ckks" or "cheetah over lan (384 MB/s, 0.3 ms)".
     pub protocol: String,
+    /// Whether the protocol is only estimated: then nothing was run, and every latency is an estimate.
+    #[serde(default)]
+    pub estimated_only: bool,
     /// Root of the seed tree.
     pub seed: u64,
     /// When it was started, as text with time zone.
@@ -126,13 +132,20 @@ pub struct StudyView {
     pub networks: Vec<NetworkView>,
     /// All trials.
     pub trials: Vec<TrialView>,
-    /// Accuracy against latency.
+    /// Accuracy against cost.
     pub pareto: ParetoView,
     /// Predicted against measured.
     pub prediction: PredictionView,
 }
 
 impl StudyView {
+    /// What must be said beside every latency of a study whose protocol is not run.
+    pub fn caveat(&self) -> Option<String> {
+        let text =
+            || format!("latencies are estimates under {}, not runs: Striae runs the ckks protocol only", self.protocol);
+        self.estimated_only.then(text)
+    }
+
     /// The network to deploy, if one was chosen.
     pub fn chosen_network(&self) -> Option<&NetworkView> {
         self.chosen.and_then(|index| self.networks.get(index))

@@ -1,9 +1,9 @@
 //! Made-up views that look like a real study's, for snapshots and for the gallery.
 
 use striae_reports::view::{
-    BundleView, CostParts, FileView, Interval, LayerPrediction, LayerView, MachineView, MemoryView, NetworkPrediction,
-    NetworkView, ParametersView, ParetoPoint, ParetoView, PointKind, PredictionView, StudyView, TrialCounts,
-    TrialState, TrialView, VerificationView,
+    BundleView, CostAxis, CostParts, FileView, HybridView, Interval, LayerPrediction, LayerView, MachineView,
+    MemoryView, NetworkPrediction, NetworkView, ParametersView, ParetoPoint, ParetoView, PointKind, PredictionView,
+    StudyView, TrafficView, TrialCounts, TrialState, TrialView, VerificationView,
 };
 
 /// Numbers in [0, 1) that look random and never change.
@@ -18,7 +18,7 @@ impl Dice {
 
 fn point(label: &str, latency: f64, accuracy: f64, kind: PointKind) -> ParetoPoint {
     let arch_id = format!("{:012x}", (latency * 1e12) as u64);
-    ParetoPoint { label: label.to_owned(), arch_id, latency, accuracy, kind, on_front: false, verified: false }
+    ParetoPoint { label: label.to_owned(), arch_id, cost: latency, accuracy, kind, on_front: false, verified: false }
 }
 
 /// A study of 60 searched and 40 random networks beside four references.
@@ -42,7 +42,8 @@ pub(crate) fn pareto() -> ParetoView {
     ParetoView {
         title: "MNIST: accuracy against encrypted latency".to_owned(),
         accuracy_label: "validation accuracy".to_owned(),
-        latency_label: "predicted latency per image".to_owned(),
+        axis: CostAxis::Latency,
+        cost_label: "predicted latency per image".to_owned(),
         budget: Some(0.5),
         points,
     }
@@ -52,7 +53,7 @@ fn mark_front(points: &mut [ParetoPoint]) {
     for index in 0..points.len() {
         let own = points[index].clone();
         let beaten = points.iter().any(|p| {
-            p.kind == own.kind && p.latency <= own.latency && p.accuracy >= own.accuracy && p.arch_id != own.arch_id
+            p.kind == own.kind && p.cost <= own.cost && p.accuracy >= own.accuracy && p.arch_id != own.arch_id
         });
         points[index].on_front = !beaten && own.accuracy.is_finite();
         points[index].verified = points[index].on_front && own.kind == PointKind::Search && index % 3 == 0;
@@ -126,6 +127,7 @@ pub(crate) fn network(label: &str) -> NetworkView {
         squares,
         rescale,
         other,
+        ..CostParts::default()
     };
     let mut layers = vec![
         layer(
@@ -215,6 +217,7 @@ pub(crate) fn network(label: &str) -> NetworkView {
         upload_bytes: 2_097_152,
         download_bytes: 262_144,
         layers,
+        hybrid: None,
     }
 }
 
@@ -253,6 +256,7 @@ pub(crate) fn study() -> StudyView {
         space: "strianet".to_owned(),
         sampler: "nsga2".to_owned(),
         protocol: "ckks".to_owned(),
+        estimated_only: false,
         seed: 42,
         started: "2026-11-21 10:00 UTC".to_owned(),
         duration: Some(4321.0),
@@ -281,7 +285,8 @@ fn trial(number: usize, point: &ParetoPoint) -> TrialView {
             (false, true) => TrialState::Verified,
             (false, false) => TrialState::Trained,
         },
-        latency: Some(point.latency),
+        latency: Some(point.cost),
+        communication: Some(900_000),
         accuracy: Some(point.accuracy).filter(|a| a.is_finite()),
         on_front: point.on_front,
         reason: if failed { "loss is not finite after 3 epochs".to_owned() } else { String::new() },
@@ -312,5 +317,58 @@ pub(crate) fn bundle() -> BundleView {
             file("architecture.json", "architecture", 2_311),
             file("weights.safetensors", "folded weights", 36_120),
         ],
+    }
+}
+
+/// A hybrid protocol with its network.
+const CHEETAH: &str = "cheetah over lan (384 MB/s, 0.3 ms)";
+
+/// A study under it.
+pub(crate) fn hybrid_study() -> StudyView {
+    let networks = vec![hybrid_network("#7")];
+    StudyView { protocol: CHEETAH.to_owned(), estimated_only: true, networks, ..study() }
+}
+
+/// A small network under it.
+fn hybrid_network(label: &str) -> NetworkView {
+    let layer = |name: &str, description: &str, [inputs, outputs, mults]: [u64; 3], bytes, times: [f64; 3]| LayerView {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        ciphertexts_in: inputs,
+        ciphertexts_out: outputs,
+        multiplications: mults,
+        predicted: times.iter().sum(),
+        parts: CostParts { server: times[0], client: times[1], network: times[2], ..CostParts::default() },
+        traffic: Some(TrafficView { bytes, rounds: 3 }),
+        ..LayerView::default()
+    };
+    let mut layers = vec![
+        layer("n1", "conv(16,k5,s2)", [1, 16, 16], 466_000, [0.0032, 0.0021, 0.0021]),
+        layer("n2", "relu", [0, 0, 0], 189_000, [0.0, 0.0, 0.0026]),
+        layer("n4", "linear(10)", [1, 8, 8], 251_000, [0.0018, 0.0012, 0.0013]),
+    ];
+    let total: f64 = layers.iter().map(|l| l.predicted).sum();
+    layers.iter_mut().for_each(|l| l.share = l.predicted / total);
+    let time = |part: fn(&CostParts) -> f64| layers.iter().map(|l| part(&l.parts)).sum();
+    NetworkView {
+        label: label.to_owned(),
+        arch_id: "77aa03be9021".to_owned(),
+        notation: "1x28x28: conv(16,k5,s2) relu flatten linear(10)".to_owned(),
+        accuracy_validation: Some(0.981),
+        accuracy_test: Some(0.978),
+        weights: 31_770,
+        latency_predicted: total,
+        upload_bytes: 100_000,
+        download_bytes: 617_000,
+        hybrid: Some(HybridView {
+            protocol: CHEETAH.to_owned(),
+            server: time(|p| p.server),
+            client: time(|p| p.client),
+            network: time(|p| p.network),
+            two_party_bytes: 189_000,
+            rounds: 9,
+        }),
+        layers,
+        ..NetworkView::default()
     }
 }

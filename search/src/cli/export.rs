@@ -51,6 +51,7 @@ pub(crate) struct Contents {
 pub(crate) fn run(args: &ExportArgs, output: Output) -> Outcome {
     let out = must_be_new(args.out.clone())?;
     let files = args.study.open()?;
+    files.must_be_runnable()?;
     let store = files.open_store()?;
     let chosen = args.calibration.load(output)?;
     let picks = picks_of(&store.load_study(files.study.name())?)?;
@@ -82,8 +83,9 @@ fn pick<'p>(picks: &'p [Pick], trial: u64, files: &StudyFiles) -> Result<&'p Pic
 fn gather(files: &StudyFiles, pick: &Pick, lowerer: &mut Lowerer<'_>) -> Result<Contents, Failure> {
     let study = &files.study;
     let (graph, weights) = load_pick(files, pick)?;
-    let params: CkksParams = pick.plan.params.parse()?;
-    let packing = Some(pick.plan.packing);
+    let summary = files.plan_of(pick)?;
+    let params: CkksParams = summary.params.parse()?;
+    let packing = Some(summary.packing);
     let options = PlanOptions { params: Some(params), packing, ..PlanOptions::default() };
     let plan = lowerer.plan(&graph, &options)?;
     headroom::check(&plan.params, &plan.program, (&graph, &weights), &pick.ranges)?;

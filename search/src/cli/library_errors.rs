@@ -11,6 +11,7 @@ use striae_he_eval::{CircuitError, HeError, SessionError};
 use striae_reports::ReportError;
 use striae_search::StudyError;
 use striae_search::bundle::LoweringError;
+use striae_search::coster::CosterError;
 use striae_search::headroom::HeadroomError;
 use striae_search::recipe::{Recipe, RecipeError};
 use striae_search::run::RunError;
@@ -136,7 +137,7 @@ impl From<ParamsError> for Failure {
 
 impl From<HybridError> for Failure {
     fn from(e: HybridError) -> Self {
-        Self::bad_input(e, "give the network smaller images or kernels, or choose another --protocol")
+        Self::bad_input(e, "give the network smaller images or kernels, or choose another protocol")
     }
 }
 
@@ -280,9 +281,10 @@ impl From<RunError> for Failure {
             RunError::Data(e) => e.into(),
             RunError::Store(e) => e.into(),
             RunError::Zoo(e) => e.into(),
-            RunError::Train(e) => e.into(),
+            RunError::Train(e) | RunError::Coster(CosterError::Twin(e)) => e.into(),
             RunError::Weights(e) => e.into(),
-            RunError::Cost(e) => e.into(),
+            RunError::Coster(CosterError::Ckks(e)) => e.into(),
+            RunError::Coster(CosterError::Hybrid(e)) => e.into(),
             RunError::Verify(e) => e.into(),
             RunError::NothingFound { .. } => {
                 Self::bad_input(e, "raise `budget.trials`, or loosen the study's `limits` or the bounds of its space")

@@ -14,6 +14,7 @@ use super::calibration::CalibrationArgs;
 use super::exit::Exit;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::search::print_caveat;
 use super::study_files::StudyArgs;
 
 /// Name of the page.
@@ -42,6 +43,7 @@ pub(crate) fn run(args: &ReportArgs, output: Output) -> Outcome {
         output.value(&json!({ "page": page, "study": view }))?;
     } else {
         output.table(&table::headline(&view.networks))?;
+        print_caveat(&view, output)?;
         output.line(format_args!("report: {}", page.display()))?;
     }
     Ok(Exit::Success)
@@ -49,7 +51,10 @@ pub(crate) fn run(args: &ReportArgs, output: Output) -> Outcome {
 
 /// Writes page, figures and tables; each file appears whole. Gives the page's path.
 pub(crate) fn write(view: &StudyView, folder: &Path) -> Result<PathBuf, Failure> {
-    let figures = [("pareto", Figure::Pareto(&view.pareto)), ("prediction", Figure::Prediction(&view.prediction))];
+    let mut figures = vec![("pareto", Figure::Pareto(&view.pareto))];
+    if !view.estimated_only {
+        figures.push(("prediction", Figure::Prediction(&view.prediction)));
+    }
     let breakdowns: Vec<(String, Figure<'_>)> = view
         .networks
         .iter()

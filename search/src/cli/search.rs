@@ -12,7 +12,7 @@ use striae_reports::table::headline;
 use striae_reports::view::StudyView;
 use striae_search::run::{StudyRun, StudyRunOptions};
 use striae_search::verify::MemoryLimit;
-use striae_search::{SearchEvent, Stage, StopReason, TrialState, view};
+use striae_search::{Costing, Objective, SearchEvent, Stage, StopReason, TrialState, view};
 
 use super::calibration::CalibrationArgs;
 use super::exit::Exit;
@@ -36,8 +36,13 @@ pub(crate) struct SearchArgs {
 /// Runs `striae search`.
 pub(crate) fn run(args: &SearchArgs, threads: usize, output: Output) -> Outcome {
     let files = args.study.open()?;
+    let memory = args.memory.limit();
+    if let (Costing::Hybrid { protocol, .. }, Some(_)) = (files.study.costing(), &memory) {
+        let message = format!("--memory: it limits encrypted runs, and networks are not run under {protocol}");
+        return Err(Failure::bad_input(message, "leave --memory out, or give the study `protocol = \"ckks\"`"));
+    }
     let chosen = args.calibration.load(output)?;
-    let Searched { view, stopped, .. } = search(&files, &chosen.calibration, args.memory.limit(), threads, output)?;
+    let Searched { view, stopped, .. } = search(&files, &chosen.calibration, memory, threads, output)?;
     print(&view, output)?;
     if stopped == Some(StopReason::Interrupted) {
         output.note("stopped; the same command goes on");
@@ -82,7 +87,16 @@ pub(crate) fn search(
 
 /// The table a search ends with.
 pub(crate) fn print(view: &StudyView, output: Output) -> Result<(), Failure> {
-    if output.json { output.value(view) } else { output.table(&headline(&view.networks)) }
+    if output.json {
+        return output.value(view);
+    }
+    output.table(&headline(&view.networks))?;
+    print_caveat(view, output)
+}
+
+/// What must be said beside latencies that nobody measured.
+pub(crate) fn print_caveat(view: &StudyView, output: Output) -> Result<(), Failure> {
+    view.caveat().map_or(Ok(()), |caveat| output.line(caveat))
 }
 
 /// Whether every network that was run encrypted gave the classes it gives in the clear.
@@ -100,6 +114,8 @@ struct Watcher {
     output: Output,
     /// Name of the study itself; others are its random baseline.
     study: String,
+    /// Which of a trial's values is its accuracy.
+    accuracy: Option<usize>,
     finished: u64,
     finished_before: u64,
     total: u64,
@@ -110,8 +126,10 @@ struct Watcher {
 impl Watcher {
     fn new(files: &StudyFiles, output: Output) -> Self {
         let study = files.study.name().to_owned();
-        let (finished, finished_before, total) = (0, 0, 0);
-        Self { progress: None, output, study, finished, finished_before, total, best: 0.0, started: Instant::now() }
+        let accuracy = files.study.objectives().iter().position(|o| *o == Objective::Accuracy);
+        let (finished, finished_before, total, best) = (0, 0, 0, 0.0);
+        let started = Instant::now();
+        Self { progress: None, output, study, accuracy, finished, finished_before, total, best, started }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is non-exhaustive, and most events are no news here")]
@@ -170,9 +188,8 @@ impl Watcher {
         if state == TrialState::Fail {
             self.line(&format_args!("candidate {proposal} failed: {}", reason.unwrap_or("unknown reason")));
         }
-        // Accuracy lies between 0 and 1, a latency in milliseconds rarely does; the bar only wants an impression.
-        if let Some(accuracy) = values.iter().copied().find(|v| (0.0..=1.0).contains(v)) {
-            self.best = self.best.max(accuracy);
+        if let Some(accuracy) = self.accuracy.and_then(|at| values.get(at)) {
+            self.best = self.best.max(*accuracy);
         }
         let done = self.finished - self.finished_before;
         let left = self.total.saturating_sub(self.finished) as f64 / done as f64;

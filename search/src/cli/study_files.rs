@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use striae_cost_model::hybrid::Protocol;
+use striae_search::run::Pick;
 use striae_search::storage::Store;
-use striae_search::{SpaceRef, Study};
+use striae_search::summary::{CostSummary, PlanSummary};
+use striae_search::{Costing, SpaceRef, Study};
 use striae_spaces::{Shape, space::StriaSpace, zoo};
 use striae_train::DatasetName;
 
@@ -53,6 +56,33 @@ impl StudyArgs {
 }
 
 impl StudyFiles {
+    /// Refuses what runs networks or prepares them to be run, for a protocol that is only estimated.
+    pub(crate) fn must_be_runnable(&self) -> Result<(), Failure> {
+        match self.study.costing() {
+            Costing::Ckks { .. } => Ok(()),
+            Costing::Hybrid { protocol, .. } => Err(self.not_run(*protocol)),
+        }
+    }
+
+    /// How a pick is run.
+    pub(crate) fn plan_of<'p>(&self, pick: &'p Pick) -> Result<&'p PlanSummary, Failure> {
+        match &pick.cost {
+            CostSummary::Ckks(plan) => Ok(plan),
+            CostSummary::Hybrid(hybrid) => Err(self.not_run(hybrid.protocol)),
+        }
+    }
+
+    fn not_run(&self, protocol: Protocol) -> Failure {
+        let study = self.study.path().display();
+        let message =
+            format!("{study}: protocol: {protocol} is estimated, not run: there is nothing to verify or to export");
+        let hint = format!(
+            "`striae report {study}` shows the estimates, {} holds the trained weights; a study with `protocol = \"ckks\"` is run",
+            self.folder.display()
+        );
+        Failure::bad_input(message, hint)
+    }
+
     /// The store of a study that has been run.
     pub(crate) fn open_store(&self) -> Result<Store, Failure> {
         if !self.store.exists() {

@@ -76,6 +76,7 @@ enum Lowering {
 pub(crate) fn run(args: &VerifyArgs, threads: usize, output: Output) -> Outcome {
     let (subjects, test, study) = if is_study(&args.target) {
         let files = files(args)?;
+        files.must_be_runnable()?;
         let (subjects, test) = of_study(&files)?;
         (subjects, test, Some(files))
     } else {
@@ -133,7 +134,8 @@ fn of_study(files: &StudyFiles) -> Result<(Vec<Subject>, Dataset), Failure> {
     }
     let subject = |pick: &striae_search::run::Pick| {
         let (graph, weights) = load_pick(files, pick)?;
-        let params = pick.plan.params.parse()?;
+        let plan = files.plan_of(pick)?;
+        let params = plan.params.parse()?;
         let accuracy = (Some(pick.validation_accuracy), pick.test_accuracy);
         Ok(Subject {
             label: format!("trial {}", pick.trial),
@@ -141,7 +143,7 @@ fn of_study(files: &StudyFiles) -> Result<(Vec<Subject>, Dataset), Failure> {
             graph,
             weights,
             params,
-            lowering: Lowering::Planned(pick.plan.packing),
+            lowering: Lowering::Planned(plan.packing),
             accuracy,
         })
     };

@@ -17,6 +17,7 @@ use super::RunError;
 use crate::{
     SearchEvent, SpaceRef, StopReason, Study,
     candidate::Candidates,
+    coster::Coster,
     storage::{Store, StoredStudy},
     verify::MemoryLimit,
 };
@@ -37,7 +38,7 @@ pub struct StudyRunOptions {
     pub threads: usize,
     /// Times that estimates use.
     pub calibration: Calibration,
-    /// Limit on the memory of the encrypted check, if there is one.
+    /// Limit on the memory of the encrypted check, if there is one; for studies whose networks are run.
     pub memory: Option<MemoryLimit>,
 }
 
@@ -61,7 +62,7 @@ impl<'a> StudyRun<'a> {
         listener: &'a (dyn Fn(&SearchEvent) + Sync),
         stop: &'a AtomicBool,
     ) -> Result<Self, RunError> {
-        let candidates = Candidates::new(load_space(study)?, &study.packings());
+        let candidates = Candidates::new(load_space(study)?, study.costing().packings());
         let splits = load_data(study)?;
         // A store that is refused must leave no folder behind.
         let store = Store::open_or_create(&options.store)?;
@@ -99,6 +100,11 @@ impl<'a> StudyRun<'a> {
             self.study.check_resumes(config)?;
         }
         Ok(stored)
+    }
+
+    /// Estimates networks under the study's protocol.
+    pub(super) fn coster(&self) -> Coster<'_> {
+        Coster::new(self.study.costing(), &self.options.calibration)
     }
 
     pub(super) fn emit(&self, event: &SearchEvent) {

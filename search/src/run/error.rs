@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use striae_cost_model::CostError;
 use striae_spaces::{WeightError, space::SpaceError, zoo::ZooError};
 use striae_train::{DataError, TrainError};
 use thiserror::Error;
 
-use crate::{ParamError, StudyError, sampler::SamplerError, storage::StoreError, verify::VerifyError};
+use crate::{
+    ParamError, StudyError, coster::CosterError, sampler::SamplerError, storage::StoreError, verify::VerifyError,
+};
 
 /// A study that cannot go on.
 #[derive(Debug, Error)]
@@ -69,9 +70,9 @@ pub enum RunError {
     /// Weights of a pick.
     #[error(transparent)]
     Weights(#[from] WeightError),
-    /// A pick or reference that cannot be planned.
+    /// A pick or reference that cannot be estimated.
     #[error(transparent)]
-    Cost(#[from] CostError),
+    Coster(#[from] CosterError),
     /// The encrypted check.
     #[error(transparent)]
     Verify(#[from] VerifyError),

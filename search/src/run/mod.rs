@@ -1,4 +1,5 @@
-//! Running a study: trials, random baseline, reference networks, full training of the picks, encrypted check.
+//! Running a study: trials, random baseline, reference networks, full training of the picks, encrypted check. Under a hybrid
+//! protocol, which Striae estimates and does not run, the check falls away.
 //!
 //! Everything a phase finds is in the store or in the study's folder before the next begins, so a run that is stopped at any
 //! point goes on where it was. What is random depends on the study's seed and on proposal numbers or architectures alone, so

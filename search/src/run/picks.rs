@@ -1,17 +1,19 @@
 //! The picks of a study: the best of the front, trained to the end, checked under encryption, tested once.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use striae_cost_model::{Lowerer, Packing, PlanOptions};
+use striae_cost_model::{Lowerer, PlanOptions};
 use striae_spaces::TypedGraph;
 use striae_train::{ActivationRange, TrainEvent, evaluate, fold, ranges, train};
 
 use super::{NETWORK_KEY, RunError, StudyRun, context::read_attr};
 use crate::{
-    History, Objective, SearchEvent, Stage, Trial,
+    Costing, History, Objective, SearchEvent, Stage, Trial,
+    coster::{CosterError, plan_options},
     storage::{Store, StoredStudy},
-    summary::PlanSummary,
+    summary::CostSummary,
     verify::{Verification, VerifyInput, verify},
 };
 
@@ -34,13 +36,14 @@ pub struct Pick {
     pub validation_accuracy: f64,
     /// Test accuracy; read once, when everything else is decided.
     pub test_accuracy: Option<f64>,
-    /// Its plan.
-    pub plan: PlanSummary,
+    /// What it costs.
+    #[serde(rename = "plan")]
+    pub cost: CostSummary,
     /// Ranges of the activations' inputs on training images.
     pub ranges: Vec<ActivationRange>,
     /// Loss and validation accuracy of each epoch.
     pub curve: Vec<(f64, f64)>,
-    /// The encrypted check.
+    /// The encrypted check; none under a protocol that is only estimated.
     pub verification: Option<Verification>,
 }
 
@@ -59,7 +62,7 @@ pub fn picks_of(stored: &StoredStudy) -> Result<Vec<Pick>, RunError> {
     let mut picks: Vec<Pick> = read_attr(stored, PICKS_KEY)?.unwrap_or_default();
     picks.sort_by(|a, b| {
         let accuracy = b.validation_accuracy.total_cmp(&a.validation_accuracy);
-        accuracy.then(a.plan.latency_ms.total_cmp(&b.plan.latency_ms))
+        accuracy.then(a.cost.latency_ms().total_cmp(&b.cost.latency_ms()))
     });
     Ok(picks)
 }
@@ -100,11 +103,8 @@ impl StudyRun<'_> {
             }
             self.write_attr(stored, PICKS_KEY, &picks)?;
         }
-        for i in 0..picks.len() {
-            if picks[i].verification.is_none() && !self.check(&mut picks[i])? {
-                return Ok(());
-            }
-            self.write_attr(stored, PICKS_KEY, &picks)?;
+        if !self.check_all(stored, &mut picks)? {
+            return Ok(());
         }
         for pick in &mut picks {
             if pick.test_accuracy.is_none() {
@@ -115,17 +115,17 @@ impl StudyRun<'_> {
         self.write_attr(stored, PICKS_KEY, &picks)
     }
 
-    /// The most accurate networks of the front.
+    /// The most accurate networks of the front, of equally accurate ones the cheaper.
     fn choose<'t>(&self, trials: &'t [Trial]) -> Vec<&'t Trial> {
         let directions = self.study.directions();
         let mut front = History::new(trials).front(&directions);
-        let first = |t: &Trial, objective| {
+        let loss = |t: &Trial, objective: Objective| {
             let at = self.study.objectives().iter().position(|o| *o == objective);
-            at.map_or(0.0, |i| t.values[i])
+            at.map_or(0.0, |i| objective.direction().loss(t.values[i]))
         };
         front.sort_by(|a, b| {
-            let accuracy = first(b, Objective::Accuracy).total_cmp(&first(a, Objective::Accuracy));
-            accuracy.then(first(a, Objective::Latency).total_cmp(&first(b, Objective::Latency)))
+            let by = Objective::ALL.map(|objective| loss(a, objective).total_cmp(&loss(b, objective)));
+            by.into_iter().fold(Ordering::Equal, Ordering::then)
         });
         front.truncate(self.study.verify().top);
         front
@@ -159,24 +159,18 @@ impl StudyRun<'_> {
         trained.weights.save(&folder.join(Pick::WEIGHTS))?;
         let ranges = ranges(&graph, &trained.weights, &self.splits.train)?;
         let packing = self.candidates.packing_of(trial).map_err(|e| foreign(e.to_string()))?;
-        let options = self.plan_options(packing);
-        let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options)?;
+        let cost = self.coster().cost(&graph, packing)?;
         Ok(Some(Pick {
             trial: trial.number,
             arch_id,
             network: notation.to_owned(),
             validation_accuracy: trained.validation_accuracy(),
             test_accuracy: None,
-            plan: PlanSummary::new(&plan, self.options.calibration.provenance.generic),
+            cost,
             curve: trained.history.iter().map(|e| (e.train_loss, e.validation_accuracy)).collect(),
             ranges,
             verification: None,
         }))
-    }
-
-    fn plan_options(&self, packing: Packing) -> PlanOptions {
-        let max_log_n = self.study.limits().max_log_n;
-        PlanOptions { max_log_n, packing: Some(packing), ..PlanOptions::default() }
     }
 
     /// The pick's network and weights as trained.
@@ -189,13 +183,25 @@ impl StudyRun<'_> {
         Ok((graph, weights))
     }
 
-    /// Runs test images under encryption; false if the user stopped it.
-    fn check(&self, pick: &mut Pick) -> Result<bool, RunError> {
+    /// Runs the picks that have not been under encryption, which no hybrid protocol can be; false if the user stopped it.
+    fn check_all(&self, stored: &StoredStudy, picks: &mut [Pick]) -> Result<bool, RunError> {
+        let Costing::Ckks { max_log_n, .. } = *self.study.costing() else { return Ok(true) };
+        for i in 0..picks.len() {
+            let Some(plan) = picks[i].cost.ckks().filter(|_| picks[i].verification.is_none()) else { continue };
+            let options = plan_options(max_log_n, plan.packing);
+            let Some(found) = self.check(&picks[i], &options)? else { return Ok(false) };
+            picks[i].verification = Some(found);
+            self.write_attr(stored, PICKS_KEY, &picks)?;
+        }
+        Ok(true)
+    }
+
+    /// Runs test images under encryption; `None` if the user stopped it.
+    fn check(&self, pick: &Pick, options: &PlanOptions) -> Result<Option<Verification>, RunError> {
         let (graph, weights) = self.load(pick)?;
         let (graph, weights) = fold(&graph, &weights)?;
-        let options = self.plan_options(pick.plan.packing);
-        let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options)?;
-        let count = self.study.verify().images.min(self.splits.test.len());
+        let plan = Lowerer::new(&self.options.calibration).plan(&graph, options).map_err(CosterError::from)?;
+        let count = self.study.verify().images().min(self.splits.test.len());
         let images: Vec<(Vec<f32>, u8)> =
             (0..count).map(|i| (self.splits.test.image(i), self.splits.test.labels()[i])).collect();
         let memory = self.options.memory.as_ref();
@@ -205,10 +211,6 @@ impl StudyRun<'_> {
             self.emit(&SearchEvent::ImageVerified { arch_id: arch_id.clone(), done, images: count });
             self.flow()
         })?;
-        let complete = verification.images == count;
-        if complete {
-            pick.verification = Some(verification);
-        }
-        Ok(complete)
+        Ok((verification.images == count).then_some(verification))
     }
 }

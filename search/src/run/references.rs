@@ -1,12 +1,12 @@
 //! Reference networks of the zoo, costed and trained like candidates.
 
 use serde::{Deserialize, Serialize};
-use striae_cost_model::{Lowerer, PlanOptions};
+use striae_cost_model::Packing;
 use striae_spaces::zoo;
 use striae_train::train;
 
 use super::{RunError, StudyRun, context::read_attr};
-use crate::{storage::StoredStudy, summary::PlanSummary};
+use crate::{storage::StoredStudy, summary::CostSummary};
 
 /// Study attribute that holds them.
 const REFERENCES_KEY: &str = "striae:references";
@@ -17,12 +17,13 @@ const REFERENCES_KEY: &str = "striae:references";
 pub struct ReferenceResult {
     /// Name in the zoo.
     pub name: String,
-    /// In notation.
+    /// In notation, as the study's protocol runs it.
     pub network: String,
     /// Validation accuracy after the short training.
     pub accuracy: f64,
-    /// Its plan.
-    pub plan: PlanSummary,
+    /// What it costs.
+    #[serde(rename = "plan")]
+    pub cost: CostSummary,
 }
 
 /// The reference results a study has so far.
@@ -37,9 +38,9 @@ impl StudyRun<'_> {
             if results.iter().any(|r| r.name == *name) {
                 continue;
             }
-            let graph = zoo::build(name)?;
-            let options = PlanOptions { max_log_n: self.study.limits().max_log_n, ..PlanOptions::default() };
-            let plan = Lowerer::new(&self.options.calibration).plan(&graph, &options)?;
+            let mut coster = self.coster();
+            let graph = coster.network(zoo::build(name)?)?;
+            let cost = coster.cost(&graph, Packing::default())?;
             let seed = self.study.seed().named("short").named(&graph.arch_id().to_string());
             let config = self.study.training().short_config(seed);
             let trained = train(&graph, &self.splits, &config, None, &mut |_| self.flow())?;
@@ -50,7 +51,7 @@ impl StudyRun<'_> {
                 name: name.clone(),
                 network: graph.to_string(),
                 accuracy: trained.validation_accuracy(),
-                plan: PlanSummary::new(&plan, self.options.calibration.provenance.generic),
+                cost,
             });
             self.write_attr(stored, REFERENCES_KEY, &results)?;
         }

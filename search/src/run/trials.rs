@@ -7,7 +7,6 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use striae_cost_model::{Lowerer, Plan};
 use striae_spaces::TypedGraph;
 use striae_train::{TrainEvent, train};
 
@@ -16,16 +15,17 @@ use crate::{
     History, Objective, Outcome, Progress, SamplerConfig, SamplerKind, SearchEvent, Stage, StopReason, Trial,
     assess::{Assessed, Rejected, assess},
     candidate::Candidate,
+    coster::Coster,
     sampler::Sampler,
     storage::{NewTrial, StoredStudy},
-    summary::PlanSummary,
+    summary::CostSummary,
 };
 
 /// Trial attribute: the network in notation.
 pub const NETWORK_KEY: &str = "network";
 /// Trial attribute: its id.
 pub const ARCH_KEY: &str = "arch_id";
-/// Trial attribute: its [`PlanSummary`].
+/// Trial attribute: its [`CostSummary`].
 pub const PLAN_KEY: &str = "plan";
 /// Trial attribute: validation accuracy after the short training.
 pub const ACCURACY_KEY: &str = "short_accuracy";
@@ -45,7 +45,7 @@ pub fn baseline_name(study: &str) -> String {
 /// What the threads share, under one lock.
 struct Dispatcher<'s> {
     sampler: Box<dyn Sampler<Candidate> + Send + 's>,
-    lowerer: Lowerer<'s>,
+    coster: Coster<'s>,
     /// Time of earlier runs.
     before: Duration,
     started: Instant,
@@ -58,7 +58,7 @@ struct Job {
     trial: Trial,
     graph: TypedGraph,
     arch_id: String,
-    latency_ms: f64,
+    cost: CostSummary,
 }
 
 impl StudyRun<'_> {
@@ -82,7 +82,7 @@ impl StudyRun<'_> {
         self.emit(&SearchEvent::Started { study: stored.name.clone(), finished, budget });
         let dispatcher = Mutex::new(Dispatcher {
             sampler: config.build(&self.candidates, seed)?,
-            lowerer: Lowerer::new(&self.options.calibration),
+            coster: self.coster(),
             before: Duration::from_secs_f64(self.read_attr(&stored.name, ELAPSED_KEY)?.unwrap_or(0.0)),
             started: Instant::now(),
             error: None,
@@ -135,7 +135,7 @@ impl StudyRun<'_> {
             }
             if let Some(trial) = self.store.claim_waiting(stored.id)? {
                 let candidate = self.candidate(&trial)?;
-                if let Some(job) = self.begin(stored, trial, &candidate, &mut shared.lowerer)? {
+                if let Some(job) = self.begin(stored, trial, &candidate, &mut shared.coster)? {
                     return Ok(Some(job));
                 }
                 continue;
@@ -160,7 +160,7 @@ impl StudyRun<'_> {
             let params = self.candidates.to_params(&candidate)?;
             let new = NewTrial { proposal: number, params, user_attrs: BTreeMap::new() };
             let trial = self.store.add_trial(stored.id, &new)?;
-            if let Some(job) = self.begin(stored, trial, &candidate, &mut shared.lowerer)? {
+            if let Some(job) = self.begin(stored, trial, &candidate, &mut shared.coster)? {
                 return Ok(Some(job));
             }
         }
@@ -185,11 +185,11 @@ impl StudyRun<'_> {
         stored: &StoredStudy,
         trial: Trial,
         candidate: &Candidate,
-        lowerer: &mut Lowerer<'_>,
+        coster: &mut Coster<'_>,
     ) -> Result<Option<Job>, RunError> {
-        match assess(self.candidates.space(), candidate, self.study.limits(), lowerer) {
-            Ok(Assessed { graph, plan }) => {
-                self.note(&trial, &graph.to_string(), Some(&plan))?;
+        match assess(self.candidates.space(), candidate, self.study.limits(), coster) {
+            Ok(Assessed { graph, cost }) => {
+                self.note(&trial, &graph.to_string(), Some(&cost))?;
                 if let Some((reason, by)) = self.screened(stored, &trial, &graph)? {
                     self.store.set_constraints(trial.id, &[by])?;
                     self.finish(&trial, &Outcome::Pruned { reason })?;
@@ -200,15 +200,15 @@ impl StudyRun<'_> {
                 self.emit(&SearchEvent::TrialStarted { proposal: trial.proposal, network });
                 self.store.set_constraints(trial.id, &[0.0])?;
                 self.store.set_trial_attr(trial.id, ARCH_KEY, &json!(arch_id))?;
-                let job = Job { trial, graph, arch_id, latency_ms: plan.estimate.latency.0 * 1e3 };
+                let job = Job { trial, graph, arch_id, cost };
                 match self.known_accuracy(&job)? {
                     Some(accuracy) => self.complete(&job, accuracy).map(|()| None),
                     None => Ok(Some(job)),
                 }
             }
             Err(rejected) => {
-                let Rejected { network, plan, reason, excess } = *rejected;
-                self.note(&trial, network.as_deref().unwrap_or_default(), plan.as_ref())?;
+                let Rejected { network, cost, reason, excess } = *rejected;
+                self.note(&trial, network.as_deref().unwrap_or_default(), cost.as_ref())?;
                 self.store.set_constraints(trial.id, &[excess])?;
                 self.finish(&trial, &Outcome::Pruned { reason })?;
                 Ok(None)
@@ -239,17 +239,16 @@ impl StudyRun<'_> {
         self.store.set_trial_attr(job.trial.id, ACCURACY_KEY, &json!(accuracy))?;
         let value = |o: &Objective| match o {
             Objective::Accuracy => accuracy,
-            Objective::Latency => job.latency_ms,
+            Objective::Latency => job.cost.latency_ms(),
+            Objective::Communication => job.cost.communication_mib(),
         };
         self.finish(&job.trial, &Outcome::Complete(self.study.objectives().iter().map(value).collect()))
     }
 
-    fn note(&self, trial: &Trial, network: &str, plan: Option<&Plan>) -> Result<(), RunError> {
+    fn note(&self, trial: &Trial, network: &str, cost: Option<&CostSummary>) -> Result<(), RunError> {
         self.store.set_trial_attr(trial.id, NETWORK_KEY, &json!(network))?;
-        if let Some(plan) = plan {
-            let summary = PlanSummary::new(plan, self.options.calibration.provenance.generic);
-            let summary = serde_json::to_value(summary).unwrap_or(Value::Null);
-            self.store.set_trial_attr(trial.id, PLAN_KEY, &summary)?;
+        if let Some(cost) = cost {
+            self.store.set_trial_attr(trial.id, PLAN_KEY, &Value::from(cost.clone()))?;
         }
         Ok(())
     }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use striae_cost_model::Packing;
 
-use super::{Limits, Objective, SamplerConfig, StudyConfig, StudyError, StudyErrorKind, TrainingConfig, VerifyConfig};
+use super::{
+    Costing, Limits, Objective, SamplerConfig, StudyConfig, StudyError, StudyErrorKind, TrainingConfig, VerifyConfig,
+};
 use crate::sampler::{Nsga2Config, SamplerError};
 use crate::{Budget, Direction, Seed};
 
@@ -28,6 +30,7 @@ pub enum SpaceRef {
 pub struct Study {
     path: PathBuf,
     config: StudyConfig,
+    costing: Costing,
 }
 
 impl Study {
@@ -54,8 +57,8 @@ impl Study {
 
     /// Checks a literal.
     pub fn from_config(config: StudyConfig, path: &Path) -> Result<Self, StudyError> {
-        match check(&config) {
-            Ok(()) => Ok(Self { path: path.to_owned(), config }),
+        match check(&config).and_then(|()| Costing::of(&config)) {
+            Ok(costing) => Ok(Self { path: path.to_owned(), config: complete(config, &costing), costing }),
             Err(kind) => Err(StudyError { path: path.to_owned(), kind }),
         }
     }
@@ -95,10 +98,9 @@ impl Study {
         }
     }
 
-    /// How candidates may be packed; empty for the default packing.
-    pub fn packings(&self) -> Vec<Packing> {
-        // All were read once, when the study was checked.
-        self.config.packings.iter().filter_map(|name| name.parse().ok()).collect()
+    /// How candidates are costed.
+    pub fn costing(&self) -> &Costing {
+        &self.costing
     }
 
     /// Root of the seed tree.
@@ -165,6 +167,17 @@ impl Study {
     }
 }
 
+/// Stores have always held the largest ring, given or not.
+fn complete(config: StudyConfig, costing: &Costing) -> StudyConfig {
+    match costing {
+        Costing::Ckks { max_log_n, .. } => {
+            let limits = Limits { max_log_n: Some(*max_log_n), ..config.limits };
+            StudyConfig { limits, ..config }
+        }
+        Costing::Hybrid { .. } => config,
+    }
+}
+
 fn check(config: &StudyConfig) -> Result<(), StudyErrorKind> {
     let StudyConfig { name, dataset, space, seed, .. } = config;
     need(!name.trim().is_empty() && name.len() <= MAX_NAME, "name", name, "it must have 1 to 512 bytes")?;
@@ -210,7 +223,7 @@ fn check(config: &StudyConfig) -> Result<(), StudyErrorKind> {
         let keep = screen.keep;
         need(keep > 0.0 && keep <= 1.0, "training.screen.keep", keep, "it must be above 0 and at most 1")?;
     }
-    need(config.verify.images > 0, "verify.images", 0, "it must be at least 1")?;
+    need(config.verify.images != Some(0), "verify.images", 0, "it must be at least 1")?;
     need(config.verify.top > 0, "verify.top", 0, "it must be at least 1")
 }
 
@@ -247,14 +260,16 @@ fn check_sampler(sampler: &SamplerConfig) -> Result<(), StudyErrorKind> {
 
 fn check_objectives(objectives: &[Objective]) -> Result<(), StudyErrorKind> {
     let distinct = objectives.iter().enumerate().all(|(i, o)| !objectives[..i].contains(o));
-    let why = "it must list accuracy, latency or both, each once";
+    let why = "it must list some of accuracy, latency and communication, each once";
     need(distinct && !objectives.is_empty(), "objectives", format!("{objectives:?}").to_lowercase(), why)
 }
 
 fn check_limits(limits: &Limits) -> Result<(), StudyErrorKind> {
     positive(limits.latency_ms, "limits.latency_ms")?;
+    positive(limits.communication_mib, "limits.communication_mib")?;
     positive(limits.memory_gib, "limits.memory_gib")?;
-    need(LOG_N.contains(&limits.max_log_n), "limits.max_log_n", limits.max_log_n, "it must lie between 12 and 16")
+    let log_n = limits.max_log_n.unwrap_or(*LOG_N.start());
+    need(LOG_N.contains(&log_n), "limits.max_log_n", log_n, "it must lie between 12 and 16")
 }
 
 fn positive(value: Option<f64>, field: &'static str) -> Result<(), StudyErrorKind> {

@@ -40,6 +40,16 @@ pub enum StudyErrorKind {
         /// What it must be.
         why: &'static str,
     },
+    /// A value that means nothing under the study's protocol.
+    #[error("{field} has no use under {protocol}: {why}")]
+    Foreign {
+        /// The field, with its table.
+        field: &'static str,
+        /// The protocol.
+        protocol: &'static str,
+        /// What it has instead.
+        why: &'static str,
+    },
     /// The study was begun with another value.
     #[error("{field} is {wanted}, the study was begun with {stored}")]
     Changed {
@@ -59,6 +69,7 @@ impl StudyError {
             StudyErrorKind::Io(_) => "give the path of a study's TOML file",
             StudyErrorKind::Toml { .. } => "compare it with a study of the examples folder",
             StudyErrorKind::Field { .. } => "correct the field and run the command again",
+            StudyErrorKind::Foreign { .. } => "leave the field out, or choose another `protocol`",
             StudyErrorKind::Changed { .. } => "restore the field, or give the study another name",
         }
     }

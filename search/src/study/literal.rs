@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use striae_train::proxies::Proxy;
 use striae_train::{Augment, TrainConfig, TrainDevice};
 
+use super::costing::{LinkName, ProtocolName};
 use crate::sampler::{GenotypeOps, Nsga2, Nsga2Config, Random, Sampler, SamplerError};
 use crate::{Budget, Direction, Seed};
 
@@ -23,6 +24,12 @@ pub struct StudyConfig {
     pub data_dir: Option<PathBuf>,
     /// A built-in space by name, or a space's TOML file, relative to this one.
     pub space: String,
+    /// Who computes what.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub protocol: ProtocolName,
+    /// What connects client and server under a hybrid protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkName>,
     /// How candidates may be packed: each by one of these, a parameter of its trial where there are several; the default
     /// packing if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -63,16 +70,21 @@ fn both_objectives() -> Vec<Objective> {
 pub enum Objective {
     /// Validation accuracy, between 0 and 1.
     Accuracy,
-    /// Estimated encrypted latency of one image in milliseconds.
+    /// Estimated latency of one image in milliseconds.
     Latency,
+    /// Everything that is sent for one image, both directions, in MiB.
+    Communication,
 }
 
 impl Objective {
+    /// All of them, those that matter most first.
+    pub const ALL: [Self; 3] = [Self::Accuracy, Self::Latency, Self::Communication];
+
     /// Which way is better.
     pub const fn direction(self) -> Direction {
         match self {
             Self::Accuracy => Direction::Maximize,
-            Self::Latency => Direction::Minimize,
+            Self::Latency | Self::Communication => Direction::Minimize,
         }
     }
 
@@ -81,6 +93,7 @@ impl Objective {
         match self {
             Self::Accuracy => "accuracy",
             Self::Latency => "latency_ms",
+            Self::Communication => "communication_mib",
         }
     }
 }
@@ -137,23 +150,21 @@ impl SamplerConfig {
 }
 
 /// Limits on a candidate; those that are broken end its trial before anything is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Estimated latency of one image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f64>,
+    /// Everything that is sent for one image, both directions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub communication_mib: Option<f64>,
     /// Estimated peak memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_gib: Option<f64>,
-    /// Largest ring degree, as a power of two.
-    pub max_log_n: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { latency_ms: None, memory_gib: None, max_log_n: 15 }
-    }
+    /// Largest ring degree, as a power of two; 15 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_log_n: Option<u32>,
 }
 
 /// The two trainings.
@@ -172,8 +183,8 @@ pub struct TrainingConfig {
     pub screen: Option<Screen>,
 }
 
-fn is_default(device: &TrainDevice) -> bool {
-    *device == TrainDevice::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl TrainingConfig {
@@ -268,14 +279,22 @@ impl TrainingStage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifyConfig {
-    /// Test images encrypted per network.
-    pub images: usize,
-    /// Networks of the front that are checked.
+    /// Test images encrypted per network; 16 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<usize>,
+    /// Networks of the front that are trained to the end and, where that can be done, checked.
     pub top: usize,
+}
+
+impl VerifyConfig {
+    /// Test images encrypted per network.
+    pub fn images(&self) -> usize {
+        self.images.unwrap_or(16)
+    }
 }
 
 impl Default for VerifyConfig {
     fn default() -> Self {
-        Self { images: 16, top: 1 }
+        Self { images: None, top: 1 }
     }
 }

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use striae_cost_model::Packing;
+use striae_cost_model::hybrid::Protocol;
 use striae_train::{TrainDevice, proxies::Proxy};
 
 use super::*;
@@ -57,8 +58,8 @@ fn parse(text: &str) -> Result<Study, StudyError> {
 fn packings_are_named_once_and_known() {
     let with = |list: &str| parse(&format!("packings = {list}\n{SHORT}"));
     let study = with("[\"multiplexed\", \"block:2\"]").expect("a valid study");
-    assert_eq!(study.packings(), [Packing::Multiplexed, Packing::Block(2)]);
-    assert!(parse(SHORT).expect("a valid study").packings().is_empty());
+    assert_eq!(study.costing().packings(), [Packing::Multiplexed, Packing::Block(2)]);
+    assert!(parse(SHORT).expect("a valid study").costing().packings().is_empty());
     for (list, message) in [
         ("[\"blok\"]", "some/study.toml: packings is blok, it must be row-major, group-interleaved, multiplexed"),
         ("[\"row-major\", \"row-major\"]", "some/study.toml: packings is row-major, it must be listed once"),
@@ -109,9 +110,9 @@ fn every_field_is_read() {
     assert_eq!(study.directions(), [Direction::Minimize, Direction::Maximize]);
     assert_eq!((study.budget().trials, study.budget().trained, study.budget().minutes), (40, Some(10), Some(5.0)));
     assert_eq!((study.sampler().kind, study.sampler().population), (SamplerKind::Random, 10));
-    assert_eq!(study.limits().max_log_n, 14);
+    assert_eq!(study.limits().max_log_n, Some(14));
     assert_eq!((study.training().short.subset, study.training().full.learning_rate), (Some(4000), Some(0.05)));
-    assert_eq!(study.verify(), &VerifyConfig { images: 16, top: 2 });
+    assert_eq!(study.verify(), &VerifyConfig { images: Some(16), top: 2 });
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn absent_fields_have_defaults_and_the_literal_survives_toml() {
     let study = parse(SHORT).expect("a valid study");
     assert_eq!(study.space(), SpaceRef::Builtin("strianet-mnist".to_owned()));
     assert_eq!(study.directions(), [Direction::Maximize, Direction::Minimize]);
-    assert_eq!((study.sampler().kind, study.limits().max_log_n), (SamplerKind::Nsga2, 15));
+    assert_eq!((study.sampler().kind, study.limits().max_log_n), (SamplerKind::Nsga2, Some(15)));
     for study in [study, parse(FULL).expect("a valid study")] {
         let text = toml::to_string(study.config()).expect("a literal is TOML");
         assert_eq!(parse(&text).expect("its own text is valid"), study);
@@ -171,4 +172,86 @@ fn a_study_resumes_with_its_own_settings_only() {
     assert_eq!(error, "some/study.toml: seed is 8, the study was begun with 7");
     let error = with("subset = 4000", "").expect_err("other training").to_string();
     assert!(error.contains("training is {"), "{error}");
+}
+
+fn hybrid(more: &str) -> String {
+    format!("protocol = \"cheetah\"\nlink = \"wan\"\n{more}\n{SHORT}")
+}
+
+#[test]
+fn hybrid_protocols_have_a_link_and_no_ring() {
+    let study = parse(&hybrid("")).expect("a valid study");
+    assert_eq!(*study.costing(), Costing::Hybrid { protocol: Protocol::Cheetah, link: LinkName::Wan });
+    assert_eq!(study.costing().to_string(), "cheetah over wan (44 MB/s, 40 ms)");
+    assert_eq!(study.limits().max_log_n, None);
+    let text = toml::to_string(study.config()).expect("a literal is TOML");
+    assert_eq!(parse(&text).expect("its own text is valid"), study);
+    let limits =
+        "objectives = [\"accuracy\", \"communication\"]\nlimits = { latency_ms = 9.5, communication_mib = 20 }";
+    let study = parse(&hybrid(limits)).expect("a valid study");
+    assert_eq!((study.limits().latency_ms, study.limits().communication_mib), (Some(9.5), Some(20.0)));
+    assert_eq!(study.directions(), [Direction::Maximize, Direction::Minimize]);
+    assert_eq!(parse(SHORT).expect("a valid study").costing().to_string(), "ckks");
+}
+
+#[test]
+fn what_a_protocol_has_no_use_for_is_named() {
+    let refused = |text: &str, message: &str| {
+        let error = parse(text).expect_err(message);
+        assert_eq!(error.to_string(), format!("some/study.toml: {message}"));
+        assert!(!error.hint().is_empty());
+    };
+    for (more, message) in [
+        ("packings = [\"multiplexed\"]", "packings has no use under cheetah: it has a packing of its own"),
+        ("limits = { max_log_n = 14 }", "limits.max_log_n has no use under cheetah: its ring is fixed"),
+        ("limits = { memory_gib = 4.0 }", "limits.memory_gib has no use under cheetah: its estimates have no memory"),
+        (
+            "verify = { images = 4 }",
+            "verify.images has no use under cheetah: its networks are estimated, not run encrypted",
+        ),
+        ("limits = { communication_mib = 0.0 }", "limits.communication_mib is 0, it must be positive and finite"),
+    ] {
+        refused(&hybrid(more), message);
+    }
+    let penalised = hybrid("").replace("{ epochs = 2 }", "{ epochs = 2, range_penalty = 0.1 }");
+    refused(
+        &penalised,
+        "training.full.range_penalty has no use under cheetah: it is for quadratic activations, and two-party computation \
+         has rectifiers",
+    );
+    refused(
+        &hybrid("").replace("link = \"wan\"\n", ""),
+        "link is absent, its latencies depend on the network between client and server: it must be lan or wan",
+    );
+    refused(
+        &format!("link = \"lan\"\n{SHORT}"),
+        "link has no use under ckks: the server works alone, no network is part of the estimate",
+    );
+    for (from, to) in [("cheetah", "cheeta"), ("wan", "wlan")] {
+        let error = parse(&hybrid("").replace(from, to)).expect_err(to).to_string();
+        assert!(
+            error.starts_with("some/study.toml: line ") && error.contains(&format!("unknown variant `{to}`")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn studies_without_a_protocol_are_stored_as_before_there_were_any() {
+    let stored = serde_json::to_value(parse(SHORT).expect("valid").config()).expect("JSON");
+    assert!(stored.get("protocol").is_none() && stored.get("link").is_none());
+    assert_eq!(stored["limits"], serde_json::json!({ "max_log_n": 15 }));
+    let error = parse(&hybrid("")).expect("valid").check_resumes(&stored).expect_err("another protocol").to_string();
+    assert!(error.contains("the study was begun with"), "{error}");
+}
+
+#[test]
+fn the_examples_are_studies() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    for (name, costing) in
+        [("demo", "ckks"), ("mnist", "ckks"), ("mnist-cheetah", "cheetah over lan (384 MB/s, 0.3 ms)")]
+    {
+        let study = Study::from_file(examples.join(name).with_extension("toml")).expect("a valid study");
+        assert_eq!((study.name(), study.costing().to_string().as_str()), (name, costing));
+    }
 }

@@ -94,8 +94,7 @@ fn inputs(program: &HeProgram, step: usize) -> (u64, usize) {
     }
 }
 
-/// What a step computes, in the words of the notation without what every layer says (`bias`) or what follows from the
-/// groups (`interleaved`); parts that were fused are joined by dots.
+/// What a step computes; parts that were fused are joined by dots.
 pub fn description(graph: &TypedGraph, program: &HeProgram, step: usize) -> String {
     let node = program.steps[step].node;
     match &program.steps[step].kind {
@@ -106,7 +105,9 @@ pub fn description(graph: &TypedGraph, program: &HeProgram, step: usize) -> Stri
     }
 }
 
-fn op_text(graph: &TypedGraph, node: NodeId) -> String {
+/// An operation in the words of the notation, without what every layer says (`bias`) or what follows from the groups
+/// (`interleaved`).
+pub fn op_text(graph: &TypedGraph, node: NodeId) -> String {
     graph.node(node).op.to_string().replace(",bias", "").replace(",interleaved", "")
 }
 
@@ -169,5 +170,6 @@ fn parts(estimate: &StepEstimate) -> CostParts {
         squares: part("squares"),
         rescale: part("rescaling"),
         other: part("additions"),
+        ..CostParts::default()
     }
 }

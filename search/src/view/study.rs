@@ -3,20 +3,24 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use striae_cost_model::{CkksParams, Lowerer, PlanOptions};
+use striae_cost_model::{CkksParams, CostError, Lowerer, Plan, PlanOptions};
 use striae_reports::view::{
-    NetworkView, ParetoPoint, ParetoView, PointKind, PredictionView, StudyView, TrialCounts, TrialState as ShownState,
-    TrialView,
+    CostAxis, NetworkView, ParetoPoint, ParetoView, PointKind, PredictionView, StudyView, TrialCounts,
+    TrialState as ShownState, TrialView,
 };
 use striae_spaces::{NotationError, TypedGraph};
 
-use super::{add_verification, machine, network, prediction, versions};
+use super::{add_verification, hybrid_network, machine, network, prediction, versions};
 use crate::run::{
     ACCURACY_KEY, ARCH_KEY, NETWORK_KEY, PLAN_KEY, Pick, ReferenceResult, RunError, baseline_name, picks_of,
     references_of,
 };
 use crate::storage::{REASON_KEY, Store, StoredStudy};
-use crate::{History, Study, Trial, TrialState, summary::PlanSummary};
+use crate::{
+    Costing, History, Objective, Study, Trial, TrialState,
+    coster::CosterError,
+    summary::{CostSummary, PlanSummary},
+};
 
 /// Relative error of a latency prediction that still counts as good.
 const TOLERANCE: f64 = 0.15;
@@ -38,18 +42,20 @@ pub fn study(study: &Study, store: &Store, lowerer: &mut Lowerer<'_>) -> Result<
     let counts = counts(&trials, &picks);
     shown.extend(rows(&baseline, PointKind::RandomBaseline));
     let provenance = &lowerer.calibration().provenance;
+    let estimated_only = matches!(study.costing(), Costing::Hybrid { .. });
     Ok(StudyView {
         name: study.name().to_owned(),
         dataset: study.dataset().to_owned(),
         space: study.config().space.clone(),
         sampler: format!("{:?}", study.sampler().kind).to_lowercase(),
-        protocol: "ckks".to_owned(),
+        protocol: study.costing().to_string(),
+        estimated_only,
         seed: study.seed().0,
         started: trials.iter().filter_map(|t| t.started).min().map_or_else(String::new, |t| format!("{t:.0}")),
         duration: duration(&trials),
         command: format!("striae search {}", study.path().display()),
         calibration: format!("{}, {}, {}", provenance.cpu, provenance.simd, provenance.date),
-        machine: machine(1),
+        machine: machine(usize::from(!estimated_only)),
         versions: versions(),
         counts,
         chosen: (!networks.is_empty()).then_some(0),
@@ -74,21 +80,29 @@ fn baseline_trials(study: &Study, store: &Store) -> Result<Vec<Trial>, RunError>
     Ok(store.trials(id)?)
 }
 
-/// A pick, planned again with the parameters it was checked with.
+/// A pick, estimated again; under CKKS with the parameters it was checked with.
 pub fn pick_view(pick: &Pick, lowerer: &mut Lowerer<'_>) -> Result<NetworkView, RunError> {
     let foreign = |reason: String| RunError::ForeignTrial { number: pick.trial, reason };
     let graph: TypedGraph = pick.network.parse().map_err(|e: NotationError| foreign(e.to_string()))?;
-    let params: CkksParams = pick.plan.params.parse().map_err(striae_cost_model::CostError::from)?;
-    let packing = Some(pick.plan.packing);
-    let options = PlanOptions { params: Some(params), packing, ..PlanOptions::default() };
-    let plan = lowerer.plan(&graph, &options)?;
-    let mut view = network(&format!("trial {}", pick.trial), &graph, &plan);
+    let label = format!("trial {}", pick.trial);
+    let mut view = match &pick.cost {
+        CostSummary::Ckks(summary) => network(&label, &graph, &planned(&graph, summary, lowerer)?),
+        CostSummary::Hybrid(summary) => {
+            hybrid_network(&label, &graph, summary, lowerer.calibration()).map_err(CosterError::from)?
+        }
+    };
     view.accuracy_validation = Some(pick.validation_accuracy);
     view.accuracy_test = pick.test_accuracy;
     if let Some(found) = &pick.verification {
         add_verification(&mut view, found);
     }
     Ok(view)
+}
+
+fn planned(graph: &TypedGraph, summary: &PlanSummary, lowerer: &mut Lowerer<'_>) -> Result<Plan, CosterError> {
+    let params: CkksParams = summary.params.parse().map_err(CostError::from)?;
+    let options = PlanOptions { params: Some(params), packing: Some(summary.packing), ..PlanOptions::default() };
+    Ok(lowerer.plan(graph, &options)?)
 }
 
 fn duration(trials: &[Trial]) -> Option<f64> {
@@ -113,7 +127,7 @@ fn text(trial: &Trial, key: &str) -> String {
 }
 
 fn trial_view(trial: &Trial, kind: PointKind, on_front: bool, picks: &[Pick]) -> TrialView {
-    let plan = trial.user_attrs.get(PLAN_KEY).and_then(|v| serde_json::from_value::<PlanSummary>(v.clone()).ok());
+    let cost = trial.user_attrs.get(PLAN_KEY).and_then(|v| CostSummary::try_from(v.clone()).ok());
     let accuracy = trial.user_attrs.get(ACCURACY_KEY).and_then(Value::as_f64);
     let verified =
         kind == PointKind::Search && picks.iter().any(|p| p.trial == trial.number && p.verification.is_some());
@@ -131,45 +145,82 @@ fn trial_view(trial: &Trial, kind: PointKind, on_front: bool, picks: &[Pick]) ->
         notation: text(trial, NETWORK_KEY),
         kind,
         state,
-        latency: plan.map(|p| p.latency_ms / 1e3),
+        latency: cost.as_ref().map(|c| c.latency_ms() / 1e3),
+        communication: cost.as_ref().map(CostSummary::communication_bytes),
         accuracy,
         on_front,
         reason: text(trial, REASON_KEY),
     }
 }
 
-/// Every network with a latency. Accuracies are those after the short training, so that search, random baseline and
+/// Every network with its cost. Accuracies are those after the short training, so that search, random baseline and
 /// references compare on equal terms.
 fn pareto(study: &Study, trials: &[TrialView], picks: &[Pick], references: &[ReferenceResult]) -> ParetoView {
-    let is_pick = |t: &TrialView| t.kind == PointKind::Search && picks.iter().any(|p| p.trial == t.number);
-    let finished = trials.iter().filter(|t| matches!(t.state, ShownState::Trained | ShownState::Verified));
-    let mut points: Vec<ParetoPoint> = finished
-        .filter_map(|t| {
-            Some(ParetoPoint {
-                label: if is_pick(t) { format!("trial {}", t.number) } else { String::new() },
-                arch_id: t.arch_id.clone(),
-                latency: t.latency?,
-                accuracy: t.accuracy.unwrap_or(f64::NAN),
-                kind: t.kind,
-                on_front: t.on_front,
-                verified: t.state == ShownState::Verified,
-            })
-        })
-        .collect();
+    let axis = axis(study);
+    let mut points: Vec<ParetoPoint> = trials.iter().filter_map(|t| trial_point(t, axis, picks)).collect();
     points.extend(references.iter().map(|r| ParetoPoint {
         label: r.name.clone(),
         arch_id: String::new(),
-        latency: r.plan.latency_ms / 1e3,
+        cost: match axis {
+            CostAxis::Latency => r.cost.latency_ms() / 1e3,
+            CostAxis::Communication => r.cost.communication_mib(),
+        },
         accuracy: r.accuracy,
         kind: PointKind::Reference,
         on_front: false,
         verified: false,
     }));
+    let (title, cost_label) = titles(study, axis);
     ParetoView {
-        title: format!("{}: accuracy against encrypted latency", study.name()),
+        title,
         accuracy_label: "validation accuracy after the short training".to_owned(),
-        latency_label: "predicted latency per image, one thread".to_owned(),
-        budget: study.limits().latency_ms.map(|ms| ms / 1e3),
+        axis,
+        cost_label,
+        budget: match axis {
+            CostAxis::Latency => study.limits().latency_ms.map(|ms| ms / 1e3),
+            CostAxis::Communication => study.limits().communication_mib,
+        },
         points,
     }
+}
+
+/// Latency, unless the study optimises communication and not latency.
+fn axis(study: &Study) -> CostAxis {
+    let has = |objective| study.objectives().contains(&objective);
+    if has(Objective::Communication) && !has(Objective::Latency) { CostAxis::Communication } else { CostAxis::Latency }
+}
+
+/// Heading and horizontal axis.
+fn titles(study: &Study, axis: CostAxis) -> (String, String) {
+    let name = study.name();
+    match (axis, study.costing()) {
+        (CostAxis::Latency, Costing::Ckks { .. }) => (
+            format!("{name}: accuracy against encrypted latency"),
+            "predicted latency per image, one thread".to_owned(),
+        ),
+        (CostAxis::Latency, Costing::Hybrid { protocol, link }) => (
+            format!("{name}: accuracy against latency under {protocol} over {}", link.link().name),
+            "estimated latency per image, one thread, not run".to_owned(),
+        ),
+        (CostAxis::Communication, costing) => {
+            (format!("{name}: accuracy against communication under {costing}"), "sent per image".to_owned())
+        }
+    }
+}
+
+fn trial_point(trial: &TrialView, axis: CostAxis, picks: &[Pick]) -> Option<ParetoPoint> {
+    let is_pick = trial.kind == PointKind::Search && picks.iter().any(|p| p.trial == trial.number);
+    matches!(trial.state, ShownState::Trained | ShownState::Verified).then_some(())?;
+    Some(ParetoPoint {
+        label: if is_pick { format!("trial {}", trial.number) } else { String::new() },
+        arch_id: trial.arch_id.clone(),
+        cost: match axis {
+            CostAxis::Latency => trial.latency?,
+            CostAxis::Communication => trial.communication? as f64 / f64::from(1u32 << 20),
+        },
+        accuracy: trial.accuracy.unwrap_or(f64::NAN),
+        kind: trial.kind,
+        on_front: trial.on_front,
+        verified: trial.state == ShownState::Verified,
+    })
 }

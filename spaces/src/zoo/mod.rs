@@ -19,9 +19,10 @@ use crate::{GraphError, TypedGraph};
 type Build = fn() -> Result<TypedGraph, GraphError>;
 
 /// Name, one line on where it is from, builder.
-const NETWORKS: [(&str, &str, Build); 24] = [
+const NETWORKS: [(&str, &str, Build); 25] = [
     ("lola", "Brutzkus et al. (ICML 2019), LoLa-MNIST, the network of CryptoNets", lola::mnist),
     ("lenet-like", "SpENCNN (ICML 2023), Table 2: MNIST", || spencnn::lenet_like(1)),
+    ("lenet-like-g4", "SpENCNN (ICML 2023), Table 3: MNIST, G = 4, alpha at 2^12 slots", || spencnn::lenet_like(4)),
     ("lenet-like-g8", "SpENCNN (ICML 2023), Table 3: MNIST, G = 8, alpha at 2^13 slots", || spencnn::lenet_like(8)),
     ("lenet-like-g32", "lenet-like with G = 32, alpha of 14x14 maps multiplexed in 2^13 slots", || {
         spencnn::lenet_like(32)

@@ -10,7 +10,7 @@ use super::{
     linear,
     norm::Moments,
     pool::Pool,
-    stock::{ConvPlan, elsewhere, has_kernels},
+    stock::{ConvPlan, elsewhere},
 };
 
 /// The values of a contiguous f32 tensor on the CPU.

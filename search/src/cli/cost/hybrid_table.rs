@@ -4,7 +4,7 @@ use striae_cost_model::hybrid::{HybridStep, LinearCounts, NetworkLink};
 use striae_reports::format::{bytes, count, number, percent, seconds};
 use striae_reports::table::{Side, Table, Value};
 use striae_search::hybrid::{Comparison, Costed};
-use striae_spaces::NodeId;
+use striae_search::view::op_text;
 
 use super::hybrid::Named;
 
@@ -30,9 +30,7 @@ pub(super) fn layers(costed: &Costed) -> Table {
     let headings = left.into_iter().chain(COUNTS.map(|(h, _)| (h, Side::Right))).chain(right.map(|h| (h, Side::Right)));
     let mut table = Table::new(headings).expendable(&["up", "down", "ct in", "ct out", "gives", "dense"]);
     for layer in &costed.estimate.layers {
-        let op =
-            |node: &NodeId| costed.graph.node(*node).op.to_string().replace(",bias", "").replace(",interleaved", "");
-        let computes = layer.nodes.iter().map(op).collect::<Vec<_>>().join(" · ");
+        let computes = layer.nodes.iter().map(|&node| op_text(&costed.graph, node)).collect::<Vec<_>>().join(" · ");
         let gives = costed.graph.shape(layer.nodes[layer.nodes.len() - 1]);
         let mut row: Vec<Value> = vec![layer.nodes[0].to_string().into(), computes.into(), gives.to_string().into()];
         row.extend(figures(&layer.step, &costed.total));
