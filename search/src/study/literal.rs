@@ -204,13 +204,18 @@ impl TrainingConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Screen {
-    /// The score.
+    /// The score; if absent, the one that ranked best where `striae proxies` compared them (docs/proxies).
+    #[serde(default = "best_proxy")]
     pub proxy: Proxy,
     /// Share of the candidates that is trained.
     pub keep: f64,
     /// Candidates that are trained before the first is left out.
     #[serde(default = "default_warm_up")]
     pub warm_up: usize,
+}
+
+const fn best_proxy() -> Proxy {
+    Proxy::Alignment
 }
 
 const fn default_warm_up() -> usize {

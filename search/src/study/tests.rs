@@ -82,6 +82,8 @@ fn devices_and_screens_are_read_and_checked() {
     );
     let screen = training.screen.clone().expect("a screen");
     assert_eq!(screen, Screen { proxy: Proxy::GradientNorm, keep: 0.25, warm_up: 8 });
+    let unnamed = with("screen = { keep = 0.5 }").expect("a valid study").training().screen.clone().expect("a screen");
+    assert_eq!(unnamed.proxy, Proxy::Alignment);
     // The first eight are trained; of the others those among the best quarter.
     let before: Vec<f64> = (0..8).map(f64::from).collect();
     assert_eq!(screen.shortfall(-1.0, &before[..7]), None);
