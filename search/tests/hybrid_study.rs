@@ -43,7 +43,7 @@ fn refused(folder: &Path, args: &[&str], message: &str, hint: &str) {
     let (code, stdout, stderr) = run(folder, args);
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
     let mut lines = stderr.lines();
-    assert!(lines.next().is_some_and(|line| line.contains(message)), "{stderr}");
+    assert!(lines.any(|line| line.starts_with("error: ") && line.contains(message)), "{stderr}");
     assert!(lines.any(|line| line.starts_with("hint: ") && line.contains(hint)), "{stderr}");
 }
 
