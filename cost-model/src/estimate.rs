@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    Bytes, Calibration, CkksParams, HeProgram, MemoryEstimate, Seconds, StepKind, StepWork, cache::LevelTimes,
-    calibration::OpTimes,
+    Bytes, Calibration, CkksParams, HeProgram, MemoryEstimate, Seconds, StepKind, StepWork, calibration::OpTimes,
 };
 
 /// Bytes of the seed that stands for a polynomial of a fresh ciphertext.
@@ -44,8 +43,7 @@ pub struct StepEstimate {
 
 /// Estimates `program` under `params` from calibrated times, on the threads these are for.
 pub fn estimate(program: &HeProgram, params: &CkksParams, calibration: &Calibration) -> Estimate {
-    let times: Vec<LevelTimes> =
-        (0..=program.depth()).map(|level| LevelTimes::of(calibration, params, level)).collect();
+    let times: Vec<OpTimes> = (0..=program.depth()).map(|level| calibration.times(params, level)).collect();
     estimate_of(program, params, calibration, &program.works(), &times)
 }
 
@@ -55,12 +53,11 @@ pub(crate) fn estimate_of(
     params: &CkksParams,
     calibration: &Calibration,
     works: &[(StepWork, StepWork)],
-    times: &[LevelTimes],
+    times: &[OpTimes],
 ) -> Estimate {
     let memory = MemoryEstimate::with(program, works, params, calibration.threads());
-    let cached = calibration.stays_cached(memory.weights.0 + memory.keys.0);
     let step = |i| {
-        let parts = step_parts(program, i, &works[i], |level| times[level].get(cached)).to_vec();
+        let parts = step_parts(program, i, &works[i], times).to_vec();
         StepEstimate { latency: parts.iter().map(|p| p.1).sum(), parts }
     };
     let steps: Vec<StepEstimate> = (0..program.steps.len()).map(step).collect();
@@ -74,17 +71,17 @@ pub(crate) fn estimate_of(
     Estimate { latency, interval, calibrated: !params.has_wide_primes(), steps, memory, upload, download }
 }
 
-fn step_parts<'t>(
+fn step_parts(
     program: &HeProgram,
     step: usize,
     work: &(StepWork, StepWork),
-    times: impl Fn(usize) -> &'t OpTimes,
+    times: &[OpTimes],
 ) -> [(&'static str, Seconds); 5] {
     let level = program.output_of(step).level;
     match &program.steps[step].kind {
-        StepKind::Linear(linear) => linear_parts(work, program.runs(step), times(linear.level), times(level)),
-        StepKind::Square { input, .. } => times(program.value(*input).level).parts(&work.0),
-        StepKind::WindowSum { .. } => times(level).parts(&work.0),
+        StepKind::Linear(linear) => linear_parts(work, program.runs(step), &times[linear.level], &times[level]),
+        StepKind::Square { input, .. } => times[program.value(*input).level].parts(&work.0),
+        StepKind::WindowSum { .. } => times[level].parts(&work.0),
     }
 }
 

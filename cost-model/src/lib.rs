@@ -38,7 +38,6 @@
 //! ```
 
 mod batch;
-mod cache;
 pub mod calibration;
 mod counts;
 mod error;

@@ -6,10 +6,7 @@
 
 use serde::Serialize;
 
-use crate::{
-    Bytes, CkksParams, Feature, HeProgram, LinearStep, OpCounts, StepKind, StepWork,
-    cache::{bias_bytes, diagonal_bytes},
-};
+use crate::{Bytes, CkksParams, Feature, HeProgram, LinearStep, OpCounts, StepKind, StepWork};
 
 /// What a process takes before it evaluates anything, but for pages of mapped files.
 const PROCESS: u64 = 14 << 20;
@@ -88,8 +85,14 @@ pub(crate) fn step_weights(program: &HeProgram, step: usize, params: &CkksParams
 /// The same where what the step does is known.
 fn weights(program: &HeProgram, step: usize, work: &StepWork, params: &CkksParams) -> Bytes {
     let StepKind::Linear(LinearStep { plan, level, .. }) = &program.steps[step].kind else { return Bytes(0) };
-    let biases = bias_bytes(plan.outputs, program.output_of(step).level, params);
+    let biases = plan.outputs as u64 * params.ciphertext_bytes(program.output_of(step).level) / 2;
     Bytes(diagonal_bytes(work, *level, params) + biases)
+}
+
+/// Bytes of the encoded diagonals of a linear step at `level` that does `work`. Those of rotated inputs are multiplied in QP.
+fn diagonal_bytes(work: &StepWork, level: usize, params: &CkksParams) -> u64 {
+    u64::from(work[Feature::RotatedTerm]) * params.diagonal_bytes(level, true)
+        + u64::from(work[Feature::PlainTerm]) * params.diagonal_bytes(level, false)
 }
 
 /// Bytes that one run of a step, with these operations in all runs, works on besides its inputs and results.

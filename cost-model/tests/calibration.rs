@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use proptest::prelude::*;
 use striae_cost_model::{
-    Calibration, CkksParams, Feature, RingType,
+    Calibration, Feature, RingType,
     calibration::{
         CalibrationError, Place, Primitive, Probe, Provenance, Ring, Sample, UNITS, Unit, Units, WordBytes, step_units,
     },
@@ -152,13 +152,16 @@ fn degrees_that_were_not_measured_follow_the_nearest() {
 }
 
 #[test]
-fn small_programs_find_what_they_read_in_the_cache() {
+fn small_rings_find_a_part_of_what_they_read_in_caches() {
     let calibration = Calibration::new(provenance(), samples(&[13], 1, &law(1.0))).unwrap();
-    assert!(calibration.stays_cached(1 << 20) && !calibration.stays_cached(64 << 20));
-    let params: CkksParams = "N=2^13 Q=45,30,30 P=46 scale=2^30".parse().unwrap();
-    let (cold, warm) = (calibration.times(&params, 2, true), calibration.times(&params, 2, false));
-    assert!(warm.of(Feature::RotationKey) < cold.of(Feature::RotationKey));
-    assert_eq!(warm.of(Feature::Hoist), cold.of(Feature::Hoist));
+    let time = |log_n, feature| {
+        let ring = Ring { ring_type: RingType::Standard, log_n, level: 2, special: 1 };
+        calibration.times_at(Place { ring, bytes: WordBytes::default() }).of(feature)
+    };
+    let growth = |log_n, feature| time(log_n + 1, feature) / time(log_n, feature);
+    assert!((growth(13, Feature::RotationKey) - 2.0).abs() < 1e-9, "as many bytes more");
+    assert!(growth(12, Feature::RotationKey) > 3.0, "of half as many bytes, a part only comes from memory");
+    assert!((growth(12, Feature::Encode) - 2.0).abs() < 1e-9, "arithmetic does not care");
 }
 
 #[test]

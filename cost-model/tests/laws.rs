@@ -8,9 +8,9 @@ use striae_cost_model::{
     Calibration, CkksParams, CkksParamsLiteral, HeProgram, InputPacking, LinearPlan, LowerOptions, Lowerer, OpCounts,
     RingType, StepKind, Strategy as Split, StrategyChoice,
     lower::{
+        convs::ConvDesc,
         dense::{DenseLinks, Embedding, dense_links},
         diagonals::conv_links,
-        stages::ConvDesc,
     },
     packing::{Fill, Gap, Grid, Layout, MapLayout, PlaneOrder, Spacing, VectorLayout},
 };

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use striae_cost_model::{
-    Agenda, Calibration, CostError, DegreeChoice, Lowerer, Packing, Plan, PlanOptions, RingType, SecurityLevel,
-    SpaceCost, SpaceEstimator, Sweep, estimate,
+    Agenda, Calibration, CostError, DegreeChoice, Lowerer, Packing, PlanOptions, RingType, SecurityLevel, SpaceCost,
+    SpaceEstimator, Sweep, estimate,
 };
 use striae_spaces::{
     TypedGraph,
@@ -52,23 +52,17 @@ const PART_FILLED: &str = r#"
     inner = [false]
 "#;
 
-/// The shipped calibration as if of a machine with a cache of so many bytes.
-fn with_cache(bytes: u64) -> Calibration {
-    let mut calibration = Calibration::generic();
-    calibration.provenance.cache = bytes;
-    calibration
-}
-
 /// Compares `count` random networks of a space, each estimated twice: when its pieces are new, and later. Returns how many
-/// have a ring, and of how many keys and weights stay in the cache.
-fn assert_equal(space: &StriaSpace, options: &PlanOptions, count: usize, calibration: &Calibration) -> (usize, usize) {
+/// have a ring.
+fn assert_equal(space: &StriaSpace, options: &PlanOptions, count: usize) -> usize {
+    let calibration = &Calibration::generic();
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let trellis = Trellis::new(space).unwrap();
     let mut estimator = SpaceEstimator::new(&trellis, calibration, options.clone());
     let mut lowerer = Lowerer::new(calibration);
     let genotypes: Vec<Genotype> = (0..count).map(|_| space.sample(&mut rng)).collect();
     genotypes.iter().for_each(|genotype| drop(estimator.estimate(genotype)));
-    let (mut planned, mut cached) = (0, 0);
+    let mut planned = 0;
     for genotype in &genotypes {
         let graph = space.build(genotype).unwrap();
         let plan = lowerer.plan(&graph, options);
@@ -77,46 +71,17 @@ fn assert_equal(space: &StriaSpace, options: &PlanOptions, count: usize, calibra
         if let Ok(plan) = plan {
             assert_eq!(estimator.counts(genotype).unwrap(), plan.program.counts(), "{graph}");
             assert_eq!(plan.estimate, estimate(&plan.program, &plan.params, calibration), "{graph}");
-            cached += usize::from(calibration.stays_cached(footprint(&plan)));
             planned += 1;
         }
     }
-    (planned, cached)
+    planned
 }
 
 #[test]
 fn the_built_in_spaces_are_estimated_as_planned() {
     for name in ["strianet-mnist", "strianet-cifar10", "strianet-glyphs"] {
         let space = builtin(name).unwrap();
-        assert_eq!(assert_equal(&space, &PlanOptions::default(), 3000, &Calibration::generic()).0, 3000, "{name}");
-    }
-}
-
-/// Bytes of keys and weights of a plan.
-fn footprint(plan: &Plan) -> u64 {
-    plan.estimate.memory.keys.0 + plan.estimate.memory.weights.0
-}
-
-/// A cache that holds the keys and weights of about half of the networks of a space.
-fn cache_for_half(space: &StriaSpace) -> u64 {
-    let (calibration, mut rng) = (Calibration::generic(), ChaCha8Rng::seed_from_u64(7));
-    let mut lowerer = Lowerer::new(&calibration);
-    let mut plan = || lowerer.plan(&space.build(&space.sample(&mut rng)).unwrap(), &PlanOptions::default()).unwrap();
-    let mut bytes: Vec<u64> = (0..101).map(|_| footprint(&plan())).collect();
-    bytes.sort_unstable();
-    // A sixteenth of the cache counts.
-    16 * bytes[50]
-}
-
-/// Whether keys and weights stay in the cache is a question of the whole network, so pieces alone cannot answer it.
-#[test]
-fn what_stays_in_the_cache_is_estimated_as_planned() {
-    for name in ["strianet-glyphs", "strianet-mnist", "strianet-cifar10"] {
-        let (space, options) = (builtin(name).unwrap(), PlanOptions::default());
-        let of = |cache: u64| assert_equal(&space, &options, 400, &with_cache(cache)).1;
-        assert_eq!((of(0), of(1 << 50)), (0, 400), "{name}");
-        let some = of(cache_for_half(&space));
-        assert!((50..350).contains(&some), "{name}: {some} of 400 stay");
+        assert_eq!(assert_equal(&space, &PlanOptions::default(), 3000), 3000, "{name}");
     }
 }
 
@@ -124,7 +89,7 @@ fn what_stays_in_the_cache_is_estimated_as_planned() {
 fn so_are_part_filled_and_too_deep_networks() {
     let space = StriaSpace::from_toml(PART_FILLED).unwrap();
     let options = PlanOptions { max_log_n: 14, ..PlanOptions::default() };
-    let planned = assert_equal(&space, &options, 3000, &Calibration::generic()).0;
+    let planned = assert_equal(&space, &options, 3000);
     assert!((500..3000).contains(&planned), "{planned} of 3000 have a ring");
 }
 
@@ -143,7 +108,7 @@ fn the_options_of_the_planner_hold() {
         PlanOptions { params: Some(given), ..all },
     ];
     for options in options {
-        let planned = assert_equal(&space, &options, 500, &Calibration::generic()).0;
+        let planned = assert_equal(&space, &options, 500);
         assert!(planned > 100, "{planned} of 500 with {options:?}");
     }
 }
@@ -166,8 +131,8 @@ fn sweep_all(trellis: &Trellis, agenda: &Agenda, calibration: &Calibration) -> V
 fn a_sweep_visits_every_network_once_with_the_planners_latency() {
     let small = builtin("strianet-glyphs").unwrap();
     let few = StriaSpace::from_toml(&PART_FILLED.replace("max_levels = 60", "max_levels = 8")).unwrap();
-    let half = with_cache(cache_for_half(&small));
-    for (space, calibration) in [(small, half), (few, Calibration::generic())] {
+    let calibration = Calibration::generic();
+    for space in [small, few] {
         let trellis = Trellis::new(&space).unwrap();
         let agenda = Agenda::new(&trellis, space.literal().bounds, TypedGraph::macs);
         let visited = sweep_all(&trellis, &agenda, &calibration);

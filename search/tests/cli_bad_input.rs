@@ -113,7 +113,18 @@ fn parameters_and_depth() {
     refused(at, &["cost", SMALL, "--insecure"], &["--params"]);
     refused(at, &["cost", SMALL, "--count", "1000"], &["'1000'", "power of two from 512"]);
     refused(at, &["cost", SMALL, "--count", "4096", "--explain"], &["--count", "--explain"]);
-    refused(at, &["cost", SMALL, "--packing", "blok"], &["--packing", "unknown packing `blok`, expected row-major"]);
+    refused(
+        at,
+        &["cost", SMALL, "--packing", "blok"],
+        &["--packing", "unknown packing `blok`, expected row-major", "cheapest"],
+    );
+    refused(
+        at,
+        &["cost", SMALL, "--packing", "cheapest", "--count", "4096"],
+        &["--packing cheapest", "compared by latency"],
+    );
+    refused(at, &["cost", SMALL, "--degree", "largest"], &["--degree", "expected smallest or cheapest"]);
+    refused(at, &["cost", SMALL, "--degree", "cheapest", "--count", "4096"], &["--degree", "--count"]);
     refused(at, &["cost", SMALL, "--batch", "48"], &["--batch", "power of two"]);
     refused(at, &["cost", SMALL, "--batch", "many"], &["--batch", "power of two"]);
     refused(at, &["cost", SMALL, "--params", "N=2^13 Q=45,x P=46 scale=2^30"], &["parameters: Q"]);

@@ -143,6 +143,20 @@ fn a_batch_shares_its_cost() {
 }
 
 #[test]
+fn the_cheapest_of_packings_and_degrees_is_never_dearer() {
+    let dir = tempfile::tempdir().expect("folder");
+    let seconds = |more: &[&str]| {
+        let costs = json(dir.path(), &[&["cost", "hefnet-g8", "--json"], more].concat());
+        costs["networks"][0]["network"]["latency_predicted"].as_f64().expect("number")
+    };
+    let (of_packings, of_degrees) = (seconds(&["--packing", "cheapest"]), seconds(&["--degree", "cheapest"]));
+    let named = ["multiplexed", "row-major", "multiplexed-bsgs", "block:2"].map(|p| seconds(&["--packing", p]));
+    assert!(of_packings <= named.into_iter().fold(f64::INFINITY, f64::min), "{of_packings} of {named:?}");
+    assert!(of_degrees <= seconds(&["--degree", "smallest"]));
+    assert!(seconds(&["--packing", "cheapest", "--degree", "cheapest"]) <= of_packings.min(of_degrees));
+}
+
+#[test]
 fn an_explanation_names_the_change_that_saves_most() {
     let dir = tempfile::tempdir().expect("folder");
     let costs = json(dir.path(), &["cost", "lenet-like", "--explain", "--json"]);

@@ -10,9 +10,6 @@ use super::samples::Sample;
 use super::times::OpTimes;
 use super::units::{Unit, Units, units};
 
-/// Share of the last-level cache that keys and weights may take to stay there from one image to the next: it is shared with
-/// ciphertexts, and with whatever else runs on the processor.
-const CACHE_SHARE: f64 = 1.0 / 16.0;
 /// Largest ring whose keys and diagonals are so small that a part of them is found in caches, and how much of what a read
 /// from memory costs is paid in it. Fitted to runs of random networks that are part of no report.
 const PARTLY_CACHED: (u32, f64) = (12, 0.6);
@@ -47,24 +44,16 @@ impl Calibration {
         self.fit(params.ring(), params.log_n()).map_or(1.0, |fit| fit.spread)
     }
 
-    /// Whether so many bytes of keys and weights stay in the cache from one image to the next.
-    pub fn stays_cached(&self, bytes: u64) -> bool {
-        bytes as f64 <= CACHE_SHARE * self.provenance.cache as f64
-    }
-
-    /// Times of what steps do under `params` at `level`, with keys and diagonals from memory or from caches.
-    pub fn times(&self, params: &CkksParams, level: usize, cold: bool) -> OpTimes {
-        self.times_at(Place::of(params, level), cold)
+    /// Times of what steps do under `params` at `level`.
+    pub fn times(&self, params: &CkksParams, level: usize) -> OpTimes {
+        self.times_at(Place::of(params, level))
     }
 
     /// The same at a place.
-    pub fn times_at(&self, place: Place, cold: bool) -> OpTimes {
+    pub fn times_at(&self, place: Place) -> OpTimes {
         let per_feature: [Units; FEATURES] = units(place, self.threads);
-        let from_memory = match PARTLY_CACHED {
-            _ if !cold => 0.0,
-            (log_n, share) if place.ring.log_n <= log_n => share,
-            _ => 1.0,
-        };
+        let (log_n, share) = PARTLY_CACHED;
+        let from_memory = if place.ring.log_n <= log_n { share } else { 1.0 };
         OpTimes::new(&per_feature, &self.unit_seconds(place.ring.ring_type, place.ring.log_n), from_memory)
     }
 
@@ -74,9 +63,9 @@ impl Calibration {
         time(&self.unit_seconds(ring_type, log_n), sample)
     }
 
-    /// Seconds of a primitive whose keys and diagonals come from memory.
+    /// Seconds of a primitive, its keys and diagonals read as those of networks are.
     pub fn seconds(&self, primitive: Primitive, ring: Ring) -> f64 {
-        let times = self.times_at(Place { ring, bytes: WordBytes::default() }, true);
+        let times = self.times_at(Place { ring, bytes: WordBytes::default() });
         primitive.features().iter().map(|feature| times.of(*feature)).sum()
     }
 }

@@ -44,7 +44,7 @@ pub struct Provenance {
     pub simd: String,
     /// Most threads that were measured.
     pub threads: usize,
-    /// Bytes of the last-level cache; what exceeds half of it is taken to come from memory.
+    /// Bytes of the last-level cache.
     pub cache: u64,
     /// Version of Striae.
     pub version: String,

@@ -13,7 +13,7 @@ use striae_spaces::{Grouping, KernelMask, Tap};
 
 use crate::packing::{Fill, MapLayout, PlaneOrder};
 
-use super::{bit_set::BitSet, stages::ConvDesc};
+use super::{bit_set::BitSet, convs::ConvDesc};
 
 /// All taps between one output and one input ciphertext at one position.
 #[derive(Clone, Debug, PartialEq, Eq)]

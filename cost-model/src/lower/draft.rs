@@ -2,69 +2,21 @@
 
 use std::sync::Arc;
 
-use striae_spaces::{AvgPool, NodeId, Op, TypedGraph};
+use striae_spaces::{NodeId, TypedGraph};
 
 use crate::{
-    Calibration, CkksParams, CostError, HeProgram, LinearStep, OpCounts, Source, SourceOp, Step, StepKind, StepWork,
-    Strategy, StrategyChoice, Value, ValueId,
-    cache::{Footprint, LeastFootprint},
-    packing::{Layout, Packing},
-    program::{square_counts, window_counts},
+    CostError, HeProgram, LinearStep, OpCounts, Step, StepKind, StepWork, Strategy, Value, ValueId, packing::Packing,
 };
 
 use super::{
     LowerOptions,
-    dense::Embedding,
-    diagonals::rotation,
+    drafter::Drafter,
     input::input_layout,
-    kept::{Diagonals, Operand, kept_diagonals},
-    layers::{Layer, LayerKey, Layers, LayoutId, Operator, StepPrice},
-    places::{DiagonalId, StepPlaces},
-    stages::{Stage, Staging, source_desc, stages},
-    step_links::operand_ciphertexts,
+    layers::{Layer, Layers, LayoutId, StepPrice},
+    staged::Staged,
+    stages::Stage,
     times::Times,
 };
-
-/// The stages of a network with their multiplicative depths.
-#[derive(PartialEq, Eq)]
-pub(crate) struct Staged {
-    stages: Vec<Stage>,
-    /// Of every value, the input first.
-    depths: Vec<usize>,
-}
-
-impl Staged {
-    /// Splits `graph` into stages.
-    pub(crate) fn new(graph: &TypedGraph, staging: Staging) -> Result<Self, CostError> {
-        let stages = stages(graph, staging)?;
-        let mut depths = vec![0];
-        for stage in &stages {
-            let depth = match stage {
-                Stage::Linear { sources, .. } => 1 + sources.iter().map(|s| depths[s.input.index()]).max().unwrap_or(0),
-                Stage::Square { input, .. } => 1 + depths[input.index()],
-                Stage::WindowSum { input, .. } => depths[input.index()],
-            };
-            depths.push(depth);
-        }
-        Ok(Self { stages, depths })
-    }
-
-    /// Stages that become linear steps.
-    pub(super) fn linear_steps(&self) -> usize {
-        self.stages.iter().filter(|stage| matches!(stage, Stage::Linear { .. })).count()
-    }
-
-    /// For each of some nodes in order, the depth of the last value made up to it, and how many stages there are up to it.
-    pub(super) fn depths_at(&self, nodes: &[NodeId]) -> Vec<(usize, usize)> {
-        let stages = |node: &NodeId| self.stages.partition_point(|stage| stage.node() <= *node);
-        nodes.iter().map(stages).map(|count| (self.depths[count], count)).collect()
-    }
-
-    /// Levels of the whole network.
-    pub(crate) fn depth(&self) -> usize {
-        self.depths.last().copied().unwrap_or(0)
-    }
-}
 
 /// A network laid out in ciphertexts of some number of slots.
 pub(crate) struct Draft<'s> {
@@ -107,24 +59,10 @@ impl<'s> Draft<'s> {
     ) -> Result<Self, CostError> {
         let (input, interleaved) = input_layout(graph, slots, options)?;
         let input = layers.intern(input);
-        let image_slots = slots / interleaved;
-        let mut drafter = Drafter {
-            layers,
-            graph,
-            slots: image_slots,
-            options,
-            recorded: recorded.iter(),
-            layouts: vec![input],
-            linear_steps: 0,
-        };
-        let mut parts = Vec::with_capacity(staged.stages.len());
-        for stage in &staged.stages {
-            let (part, layout) = drafter.stage(stage)?;
-            parts.push(part);
-            drafter.layouts.push(layout);
-        }
+        let drafter = Drafter::new(layers, graph, slots / interleaved, options, recorded, input);
+        let (parts, layouts) = drafter.lay_out(&staged.stages)?;
         let packing = options.packing;
-        Ok(Self { slots, packing, interleaved, staged, layouts: drafter.layouts, parts })
+        Ok(Self { slots, packing, interleaved, staged, layouts, parts })
     }
 
     /// Levels of the network.
@@ -137,33 +75,10 @@ impl<'s> Draft<'s> {
         self.staged.depth() - self.staged.depths[value]
     }
 
-    /// What each step takes with these times.
-    fn prices(&self, layers: &mut Layers, times: &Times<'_>) -> Vec<StepPrice> {
+    /// Seconds the network takes with these times; the estimate of its program makes the same sum.
+    pub(super) fn seconds(&self, layers: &mut Layers, times: &Times<'_>) -> f64 {
         let steps = self.parts.iter().enumerate();
-        steps.map(|(i, part)| part.price(layers, times, self.level(i + 1))).collect()
-    }
-
-    /// Seconds the network takes under `params`, whose times these are; the estimate of its program makes the same sum.
-    pub(super) fn seconds(
-        &self,
-        layers: &mut Layers,
-        times: &Times<'_>,
-        params: &CkksParams,
-        calibration: &Calibration,
-        footprint: &mut Footprint,
-    ) -> f64 {
-        let prices = self.prices(layers, times);
-        let least = prices.iter().fold(LeastFootprint::default(), |sum, price| sum.then(price.least));
-        if calibration.stays_cached(least.bytes()) {
-            footprint.clear();
-            for (i, (part, price)) in self.parts.iter().zip(&prices).enumerate() {
-                part.reads(price.chosen, self.level(i + 1), params, footprint);
-            }
-            if calibration.stays_cached(footprint.bytes()) {
-                return prices.iter().map(|price| price.warm).sum();
-            }
-        }
-        prices.iter().map(|price| price.cold).sum()
+        steps.map(|(i, part)| part.price(layers, times, self.level(i + 1)).seconds).sum()
     }
 
     /// What each step of its program does.
@@ -239,146 +154,6 @@ impl Part {
             Self::Square { work, .. } => (work, level + 1),
             Self::WindowSum { work, .. } => (work, level),
         };
-        let [cold, warm] = [false, true].map(|cached| times.levels[level].get(cached).seconds(work).0);
-        StepPrice { cold, warm, chosen: 0, least: LeastFootprint::default() }
-    }
-
-    /// Adds the keys and weights that the step reads if its result is at `level`.
-    pub(super) fn reads(&self, chosen: usize, level: usize, params: &CkksParams, footprint: &mut Footprint) {
-        match self {
-            Self::Linear { layer, .. } => {
-                let candidate = layer.candidate(chosen);
-                footprint.linear(&candidate.plan, &candidate.work.0, level + 1, params);
-            }
-            Self::Square { .. } => footprint.squares(level + 1, params),
-            Self::WindowSum { stages, .. } => {
-                stages.iter().flatten().for_each(|&rotation| footprint.rotation(rotation, level, params));
-            }
-        }
-    }
-}
-
-/// Lays out one stage after the other.
-struct Drafter<'a> {
-    layers: &'a mut Layers,
-    graph: &'a TypedGraph,
-    slots: usize,
-    options: &'a LowerOptions,
-    recorded: std::slice::Iter<'a, Strategy>,
-    layouts: Vec<LayoutId>,
-    /// Linear steps so far.
-    linear_steps: usize,
-}
-
-impl Drafter<'_> {
-    fn stage(&mut self, stage: &Stage) -> Result<(Part, LayoutId), CostError> {
-        match stage {
-            Stage::Square { input, shift, .. } => {
-                let layout = self.layouts[input.index()];
-                let ciphertexts = self.layers.ciphertexts(layout);
-                let work = StepWork::squares(ciphertexts, *shift);
-                Ok((Part::Square { counts: square_counts(ciphertexts as u64, *shift), work }, layout))
-            }
-            Stage::WindowSum { input, node } => {
-                let layout = self.layouts[input.index()];
-                let (stages, output) = self.window(layout, *node)?;
-                let ciphertexts = self.layers.ciphertexts(layout) as u64;
-                let counts = stages.iter().map(|stage| window_counts(stage.len() as u64, ciphertexts)).sum();
-                let work = StepWork::windows(ciphertexts as usize, stages.iter().map(Vec::len));
-                Ok((Part::WindowSum { counts, work, stages }, self.layers.intern(output)))
-            }
-            Stage::Linear { sources, node } => self.linear(sources, *node),
-        }
-    }
-
-    fn window(&self, input: LayoutId, node: NodeId) -> Result<(Vec<Vec<u32>>, Layout), CostError> {
-        let unsupported = |why: &str| CostError::Unsupported { node, op: "pool", why: why.to_owned() };
-        let (Layout::Map(map), Op::AvgPool(pool)) = (self.layers.layout(input), &self.graph.node(node).op) else {
-            return Err(unsupported("its operand is not a map"));
-        };
-        if map.replicated {
-            return Err(unsupported("the network pools its input; put a convolution first"));
-        }
-        let mut stages = window_stages(pool, map.gap(), map.grid.slots);
-        stages.extend(window_stages(pool, map.gap() * map.grid.pitch, map.grid.slots));
-        let shape = self.graph.shape(node);
-        // One pixel is left of a window: what gap there is, is the window's.
-        let stride = if shape.spatial() == (1, 1) { pool.stride.min(pool.size) } else { pool.stride };
-        Ok((stages, Layout::Map(map.strided(shape, stride))))
-    }
-
-    fn linear(&mut self, sources: &[Source], node: NodeId) -> Result<(Part, LayoutId), CostError> {
-        let mut inputs: Vec<ValueId> = Vec::with_capacity(sources.len());
-        let mut operators = Vec::with_capacity(sources.len());
-        for source in sources {
-            let operand = inputs.iter().position(|v| *v == source.input).unwrap_or(inputs.len());
-            if operand == inputs.len() {
-                inputs.push(source.input);
-            }
-            let layout = self.layouts[source.input.index()];
-            operators.push((operand, layout, self.operator(source, self.layers.layout(layout), node)?));
-        }
-        let packing = self.options.packing;
-        let strategy = self.recorded.next().map_or(self.options.strategy, |s| StrategyChoice::Always(*s));
-        let shape = self.graph.shape(node);
-        let mut key = LayerKey { slots: self.slots, shape, packing, strategy, operators, kept: None };
-        key.kept = self.kept(&key, (sources, &inputs), node)?;
-        self.linear_steps += 1;
-        let layer = self.layers.layer(key, node)?;
-        let output = layer.output;
-        Ok((Part::Linear { inputs, layer }, output))
-    }
-
-    /// The diagonals that the step keeps; `None` for all.
-    fn kept(
-        &self,
-        key: &LayerKey,
-        (sources, inputs): (&[Source], &[ValueId]),
-        node: NodeId,
-    ) -> Result<Option<Arc<[DiagonalId]>>, CostError> {
-        let mask = match &self.options.diagonals {
-            Diagonals::All => return Ok(None),
-            Diagonals::Recorded(steps) => return Ok(steps.get(self.linear_steps).cloned()),
-            Diagonals::Of(mask) => mask,
-        };
-        let output = &self.layers.output_layout(key, node)?;
-        let mut operands: Vec<Operand<'_>> = Vec::with_capacity(sources.len());
-        let mut first = 0;
-        for input in inputs {
-            let layout = self.layers.layout(self.layouts[input.index()]);
-            let own = sources.iter().filter(|source| source.input == *input);
-            operands.extend(own.map(|source| (&source.op, layout, first)));
-            // What cannot be added is refused when the step is laid out.
-            first += operand_ciphertexts(layout, output).unwrap_or(0);
-        }
-        let (graph, packing, slots) = (self.graph, self.options.packing, self.slots);
-        Ok(kept_diagonals(&StepPlaces { graph, packing, slots, node, output }, &operands, mask))
-    }
-
-    fn operator(&self, source: &Source, layout: &Layout, node: NodeId) -> Result<Operator, CostError> {
-        if let Some(desc) = source_desc(self.graph, &source.op, layout, node) {
-            return Ok(Operator::Conv(desc));
-        }
-        match (&source.op, layout) {
-            (SourceOp::Dense { .. }, Layout::Map(map)) if map.has_images_in_gaps() => {
-                let why = format!("a batch needs square maps, these are {}x{}", map.height, map.width);
-                Err(CostError::Unsupported { node, op: "linear", why })
-            }
-            (SourceOp::Dense { linear, .. }, _) => {
-                let embedding = Embedding::of(self.options.packing, node == self.graph.output());
-                Ok(Operator::Dense(self.graph.shape(*linear).len(), embedding))
-            }
-            (SourceOp::Identity | SourceOp::Conv(_) | SourceOp::Pool(_), _) => Ok(Operator::Copy),
-        }
-    }
-}
-
-/// Rotations that sum `size` neighbours `unit` slots apart: doubling where the size is a power of two.
-fn window_stages(pool: &AvgPool, unit: usize, slots: usize) -> Vec<Vec<u32>> {
-    let at = |i: usize| rotation((i * unit) as i64, slots);
-    match pool.size {
-        1 => Vec::new(),
-        size if size.is_power_of_two() => (0..size.ilog2()).map(|k| vec![at(1 << k)]).collect(),
-        size => vec![(1..size).map(at).collect()],
+        StepPrice { seconds: times.levels[level].seconds(work).0, chosen: 0 }
     }
 }

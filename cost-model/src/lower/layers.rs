@@ -6,18 +6,19 @@ use std::sync::Arc;
 use striae_spaces::{NodeId, Shape};
 
 use crate::{
-    CostError, KeyPlan, LinearPlan, OpCounts, RotationKinds, StepWork, Strategy,
-    cache::{LeastFootprint, LevelTimes},
+    CostError, LinearPlan, OpCounts, RotationKinds, StepWork, Strategy,
+    calibration::OpTimes,
     estimate::linear_parts,
     packing::{Layout, Packing},
 };
 
 use super::{
+    convs::ConvDesc,
     dense::{Embedding, dense_links},
     hash::HashMap,
     kept::keep,
     places::DiagonalId,
-    stages::{ConvDesc, MAX_WEIGHTS},
+    stages::MAX_WEIGHTS,
     step_links::{operand_ciphertexts, step_links},
     strategy::{StepShape, StrategyChoice, balanced, candidates, plan},
     times::{Times, TimesKey},
@@ -65,14 +66,9 @@ pub(super) struct Layer {
 /// What a step takes where its result is at some level.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StepPrice {
-    /// Seconds where keys and weights come from memory.
-    pub(super) cold: f64,
-    /// Seconds where they are in the cache.
-    pub(super) warm: f64,
-    /// Which of a linear step's candidates it is of: the cheapest where keys and weights come from memory.
+    pub(super) seconds: f64,
+    /// Which of a linear step's candidates it is of: the cheapest.
     pub(super) chosen: usize,
-    /// What it reads at least.
-    pub(super) least: LeastFootprint,
 }
 
 /// What a choice depends on, besides the calibration: the layer, the parameters, the level of the result.
@@ -87,22 +83,18 @@ pub(super) struct Candidate {
     pub(super) counts: OpCounts,
     /// What its time depends on, at its level and behind its rescaling.
     pub(super) work: (StepWork, StepWork),
-    /// Different rotations before the rescaling.
-    rotations: usize,
 }
 
 impl Layer {
-    /// The cheapest candidate where `before` are the times at the operands' `level` and `after` those one level lower.
-    fn cheapest(&self, key: &TimesKey, level: usize, before: &LevelTimes, after: &LevelTimes) -> StepPrice {
-        let seconds = |candidate: &Candidate, cached| {
-            let parts = linear_parts(&candidate.work, self.groups, before.get(cached), after.get(cached));
-            parts.iter().map(|part| part.1.0).sum::<f64>()
+    /// The cheapest candidate where `before` are the times at the operands' level and `after` those one level lower.
+    fn cheapest(&self, before: &OpTimes, after: &OpTimes) -> StepPrice {
+        let price = |(chosen, candidate): (usize, &Candidate)| {
+            let parts = linear_parts(&candidate.work, self.groups, before, after);
+            StepPrice { seconds: parts.iter().map(|part| part.1.0).sum(), chosen }
         };
-        let all = self.candidates.iter().enumerate().map(|(i, candidate)| (seconds(candidate, false), i));
-        let (cold, chosen) = all.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::INFINITY, 0));
-        let candidate = &self.candidates[chosen];
-        let least = LeastFootprint::linear(&candidate.work.0, candidate.rotations, level + 1, &key.limb_sizes());
-        StepPrice { cold, warm: seconds(candidate, true), chosen, least }
+        let all = self.candidates.iter().enumerate().map(price);
+        let none = StepPrice { seconds: f64::INFINITY, chosen: 0 };
+        all.min_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap_or(none)
     }
 
     /// Which it is of those known.
@@ -152,8 +144,7 @@ impl Layers {
     /// What the cheapest candidate of a layer takes if its result is at `level`.
     pub(super) fn choose(&mut self, layer: &Layer, times: &Times<'_>, level: usize) -> StepPrice {
         let (before, after) = (&times.levels[level + 1], &times.levels[level]);
-        let choose = || layer.cheapest(&times.key, level + 1, before, after);
-        *self.choices.entry((layer.index, times.key, level)).or_insert_with(choose)
+        *self.choices.entry((layer.index, times.key, level)).or_insert_with(|| layer.cheapest(before, after))
     }
 
     /// The step for `key`, which computes `node`.
@@ -250,9 +241,7 @@ impl Layers {
             let (plan, kinds) = plan(&links, &shape, strategy);
             let counts = OpCounts { plain_adds: outputs as u64, ..plan.counts() };
             let work = (StepWork::linear(&plan), StepWork::behind(&plan));
-            let rotations =
-                KeyPlan::up_to(0, plan.babies.iter().flatten().chain(&plan.giants).copied()).rotations.len();
-            Candidate { plan: Arc::new(plan), kinds, strategy, counts, work, rotations }
+            Candidate { plan: Arc::new(plan), kinds, strategy, counts, work }
         });
         let candidates = all.fold(Vec::new(), keep_unbeaten);
         let groups = output.groups() as u64;

@@ -7,18 +7,15 @@ use striae_spaces::TypedGraph;
 
 use crate::{
     Calibration, CkksParams, CkksParamsLiteral, CostError, Estimate, HeProgram, ParamsError, PlanOptions, RingType,
-    SecurityLevel, StrategyChoice,
-    cache::{Footprint, LevelTimes},
-    chains,
-    estimate::estimate_of,
-    packing::Packing,
+    SecurityLevel, StrategyChoice, chains, estimate::estimate_of, packing::Packing,
 };
 
 use super::{
-    draft::{Draft, Part, Staged},
+    draft::{Draft, Part},
     hash::HashMap,
     kept::Diagonals,
     layers::{Layers, StepPrice},
+    staged::Staged,
     stages::Staging,
     times::{KnownTimes, Times, TimesKey},
 };
@@ -113,15 +110,13 @@ pub struct Lowerer<'a> {
     layers: Layers,
     times: KnownTimes,
     chains: HashMap<ChainKey, Arc<[CkksParams]>>,
-    /// Kept for its buffers.
-    footprint: Footprint,
 }
 
 impl<'a> Lowerer<'a> {
     /// A lowerer that chooses strategies by the times of `calibration`.
     pub fn new(calibration: &'a Calibration) -> Self {
-        let (layers, times, chains, footprint) = Default::default();
-        Self { calibration, layers, times, chains, footprint }
+        let (layers, times, chains) = Default::default();
+        Self { calibration, layers, times, chains }
     }
 
     /// The calibration strategies are chosen by.
@@ -164,7 +159,7 @@ impl<'a> Lowerer<'a> {
         // Choices are remembered by level, so these must not meet those of real parameters.
         let mut layers = Layers::default();
         let draft = Draft::new(&mut layers, graph, &staged, slots, options, &[])?;
-        let levels = vec![LevelTimes::of(self.calibration, &params, COUNTING_LEVEL); staged.depth() + 1];
+        let levels = vec![self.calibration.times(&params, COUNTING_LEVEL); staged.depth() + 1];
         Ok(draft.program(&mut layers, &Times { key: TimesKey::of(&params), levels: &levels }))
     }
 
@@ -182,7 +177,7 @@ impl<'a> Lowerer<'a> {
     /// Seconds of a draft under `params`.
     pub(crate) fn seconds(&mut self, draft: &Draft<'_>, params: &CkksParams) -> f64 {
         let times = self.times.up_to(draft.depth(), params, self.calibration);
-        draft.seconds(&mut self.layers, &times, params, self.calibration, &mut self.footprint)
+        draft.seconds(&mut self.layers, &times)
     }
 
     /// What a step of a draft takes under `params` if its result is at `level`.

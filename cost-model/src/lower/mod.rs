@@ -6,9 +6,11 @@
 //! seen, since the networks of a search share most of them.
 
 pub(crate) mod bit_set;
+pub mod convs;
 pub mod dense;
 pub mod diagonals;
 mod draft;
+mod drafter;
 mod hash;
 mod input;
 mod kept;
@@ -17,15 +19,17 @@ mod lowerer;
 pub mod places;
 mod recipe;
 mod space;
-pub mod stages;
+mod staged;
+pub(crate) mod stages;
 mod step_links;
 mod strategy;
 mod times;
 
-pub(crate) use draft::{Draft, Staged};
+pub(crate) use draft::Draft;
 pub use kept::Diagonals;
 pub use lowerer::{InputPacking, LowerOptions, Lowerer};
 pub use places::{DiagonalId, WeightId};
 pub use recipe::Recipe;
 pub use space::{Agenda, SpaceCost, SpaceEstimator, Sweep, Visited};
+pub(crate) use staged::Staged;
 pub use strategy::StrategyChoice;

@@ -13,9 +13,9 @@ use crate::{
 };
 
 use super::{
+    convs::{ConvDesc, source_desc},
     dense::{DenseRule, Embedding, dense_links},
     diagonals::{PhaseTap, merge_offsets, phase_taps, rotation},
-    stages::{ConvDesc, source_desc},
     step_links::operand_ciphertexts,
 };
 

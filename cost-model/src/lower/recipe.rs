@@ -5,13 +5,14 @@ use striae_spaces::TypedGraph;
 
 use crate::{
     Calibration, CkksParams, CostError, HeProgram, InputPacking, LinearStep, LowerOptions, Plan, Step, StepKind,
-    Strategy, cache::LevelTimes, estimate, packing::Packing,
+    Strategy, calibration::OpTimes, estimate, packing::Packing,
 };
 
 use super::{
     DiagonalId, Diagonals,
-    draft::{Draft, Staged},
+    draft::Draft,
     layers::Layers,
+    staged::Staged,
     times::{Times, TimesKey},
 };
 
@@ -90,7 +91,7 @@ impl Recipe {
         let mut layers = Layers::default();
         let draft = Draft::new(&mut layers, graph, &staged, slots, &self.options(), &self.strategies)?;
         // Nothing is left to choose, so no times are needed.
-        let unknown = vec![LevelTimes::default(); levels + 1];
+        let unknown = vec![OpTimes::default(); levels + 1];
         Ok(draft.program(&mut layers, &Times { key: TimesKey::of(params), levels: &unknown }))
     }
 }

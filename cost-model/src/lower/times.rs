@@ -2,9 +2,7 @@
 
 use crate::{
     Calibration, CkksParams, RingType,
-    cache::{LevelTimes, LimbSizes},
-    calibration::WordBytes,
-    params::word_bytes,
+    calibration::{OpTimes, WordBytes},
 };
 
 use super::hash::HashMap;
@@ -18,22 +16,13 @@ pub(super) struct TimesKey {
     pub(super) special: usize,
     /// Word sizes.
     pub(super) bytes: WordBytes,
-    /// The smallest of all words.
-    pub(super) least: u8,
 }
 
 impl TimesKey {
     /// That of a parameter set.
     pub(super) fn of(params: &CkksParams) -> Self {
         let (ring, log_n, special) = (params.ring(), params.log_n(), params.log_p().len());
-        let least = params.log_q().iter().chain(params.log_p()).map(|&bits| word_bytes(bits) as u8).min().unwrap_or(0);
-        Self { ring, log_n, special, bytes: WordBytes::of(params), least }
-    }
-
-    /// Least sizes of what a limb takes.
-    pub(super) fn limb_sizes(&self) -> LimbSizes {
-        let (n, word) = (1usize << self.log_n, u64::from(self.least));
-        LimbSizes { special: self.special, diagonal: word * self.ring.slots(n) as u64, key: word * n as u64 }
+        Self { ring, log_n, special, bytes: WordBytes::of(params) }
     }
 }
 
@@ -41,19 +30,19 @@ impl TimesKey {
 pub(super) struct Times<'t> {
     pub(super) key: TimesKey,
     /// At each level that is needed.
-    pub(super) levels: &'t [LevelTimes],
+    pub(super) levels: &'t [OpTimes],
 }
 
 /// All times met so far.
 #[derive(Clone, Default)]
-pub(super) struct KnownTimes(HashMap<TimesKey, Vec<LevelTimes>>);
+pub(super) struct KnownTimes(HashMap<TimesKey, Vec<OpTimes>>);
 
 impl KnownTimes {
     /// Those under `params`, at least up to `level`.
     pub(super) fn up_to(&mut self, level: usize, params: &CkksParams, calibration: &Calibration) -> Times<'_> {
         let key = TimesKey::of(params);
         let levels = self.0.entry(key).or_default();
-        levels.extend((levels.len()..=level).map(|level| LevelTimes::of(calibration, params, level)));
+        levels.extend((levels.len()..=level).map(|level| calibration.times(params, level)));
         Times { key, levels }
     }
 }

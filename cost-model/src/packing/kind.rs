@@ -29,6 +29,17 @@ impl Packing {
     /// Packings without a parameter.
     pub const PLAIN: [Self; 4] = [Self::RowMajor, Self::GroupInterleaved, Self::Multiplexed, Self::MultiplexedBsgs];
 
+    /// Those that are compared where the cheapest is asked for; of equals the first is taken.
+    pub const COMPARED: [Self; 7] = [
+        Self::Multiplexed,
+        Self::RowMajor,
+        Self::GroupInterleaved,
+        Self::MultiplexedBsgs,
+        Self::Block(2),
+        Self::Block(4),
+        Self::Block(8),
+    ];
+
     /// Side of the square of planes a channel is split into.
     pub const fn phases(self) -> usize {
         match self {

@@ -15,14 +15,16 @@
 //! leaves room for, there are several *groups* of ciphertexts; where strides leave gaps, groups merge into them, before
 //! channels do.
 
+mod gaps;
 mod grid;
 mod kind;
 mod map;
 mod vector;
 
+pub use gaps::{Fill, Gap};
 pub use grid::{Grid, Spacing};
 pub use kind::{Packing, UnknownPacking};
-pub use map::{Fill, Gap, MapLayout, PlaneOrder};
+pub use map::{MapLayout, PlaneOrder};
 pub use vector::VectorLayout;
 
 /// Layout of one value of a program.

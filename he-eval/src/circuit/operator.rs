@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use striae_cost_model::lower::stages::ConvDesc;
+use striae_cost_model::lower::convs::ConvDesc;
 use striae_spaces::{NodeId, Op, Tap, TypedGraph, WeightStore};
 
 use super::{CircuitError, weights::linear_bias};

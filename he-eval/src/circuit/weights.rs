@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use striae_cost_model::{
     DiagonalId, HeProgram, LinearStep, Source, SourceOp,
     lower::{
+        convs::source_desc,
         dense::{DenseLinks, Embedding, dense_links},
         places::conv_places,
-        stages::source_desc,
     },
     packing::{Layout, MapLayout},
 };

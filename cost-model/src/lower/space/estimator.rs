@@ -2,14 +2,12 @@
 
 use striae_spaces::space::{Genotype, Trellis};
 
-use crate::{
-    Calibration, CkksParams, CostError, InputPacking, Lowerer, OpCounts, Plan, PlanOptions, Seconds, cache::Footprint,
-};
+use crate::{Calibration, CkksParams, CostError, InputPacking, Lowerer, OpCounts, Plan, PlanOptions, Seconds};
 
 use super::{
     SpaceCost,
     pieces::{Depths, Pieces},
-    prices::{Sum, lane_of},
+    prices::{Lanes, lane_of},
     rounds::{Rounds, Series},
 };
 
@@ -26,8 +24,6 @@ pub struct SpaceEstimator<'a> {
     pub(super) rounds: Rounds,
     /// The pieces of the network at hand.
     path: Vec<u32>,
-    /// Its keys and weights.
-    footprint: Footprint,
 }
 
 /// The cheapest of what the planner compares: a series, the packing of the image, the lane of its chain, the seconds.
@@ -43,8 +39,8 @@ impl<'a> SpaceEstimator<'a> {
     /// Estimates networks of the space that `trellis` unrolls, with what the planner may choose from.
     pub fn new(trellis: &'a Trellis, calibration: &'a Calibration, options: PlanOptions) -> Self {
         let pieces = Pieces::new(trellis.pieces().len());
-        let (rounds, path, footprint) = Default::default();
-        Self { trellis, options, lowerer: Lowerer::new(calibration), pieces, rounds, path, footprint }
+        let (rounds, path) = Default::default();
+        Self { trellis, options, lowerer: Lowerer::new(calibration), pieces, rounds, path }
     }
 
     /// The space, unrolled.
@@ -141,13 +137,7 @@ impl<'a> SpaceEstimator<'a> {
                     self.learn(genotype, path, series, input).ok()?;
                     self.sum(series, input, path)?
                 };
-                let may_stay = self.may_stay_cached(&sum);
-                for (lane, &cold) in sum.cold.iter().enumerate() {
-                    let seconds = if may_stay && self.stays_cached(series, input, path, lane) {
-                        self.warm(series, input, path, lane)
-                    } else {
-                        cold
-                    };
+                for (lane, seconds) in sum.into_iter().enumerate() {
                     if seconds < best.map_or(f64::INFINITY, |b| b.seconds) {
                         best = Some(Winner { series, input, lane, seconds });
                     }
@@ -172,45 +162,10 @@ impl<'a> SpaceEstimator<'a> {
 
     /// What a path takes for each number of special primes; `None` where something of it was not met yet. The sum is made
     /// as that of an estimate, from the first step to the last.
-    fn sum(&self, series: usize, input: InputPacking, path: &[u32]) -> Option<Sum> {
+    fn sum(&self, series: usize, input: InputPacking, path: &[u32]) -> Option<Lanes> {
         let series = self.rounds.series(series);
         let image = self.rounds.frames[series.frame].image(input)?;
         self.follow(series, (image, series.levels), path, series.start).map(|(_, sum)| sum)
-    }
-
-    /// Whether keys and weights that amount to a sum may stay in the cache.
-    pub(super) fn may_stay_cached(&self, sum: &Sum) -> bool {
-        self.lowerer.calibration().stays_cached(sum.least.bytes())
-    }
-
-    /// Whether keys and weights of a path stay in the cache, in one lane.
-    fn stays_cached(&mut self, series: usize, input: InputPacking, path: &[u32], lane: usize) -> bool {
-        let mut footprint = std::mem::take(&mut self.footprint);
-        footprint.clear();
-        let series = self.rounds.series(series);
-        let (prices, calibration) = (&self.rounds.prices[series.prices], self.lowerer.calibration());
-        let params = series.chains.iter().find(|params| lane_of(params) == lane);
-        let stays = params.and_then(|params| {
-            self.walk(series, input, path, |step, level| {
-                let chosen = prices.get(step, level, series.lanes)?.chosen[lane].into();
-                self.pieces.part(step).reads(chosen, level, params, &mut footprint);
-                calibration.stays_cached(footprint.bytes()).then_some(())
-            })
-        });
-        let stays = stays.is_some();
-        self.footprint = footprint;
-        stays
-    }
-
-    /// Seconds of a path whose keys and weights are in the cache, in one lane.
-    fn warm(&self, series: usize, input: InputPacking, path: &[u32], lane: usize) -> f64 {
-        let series = self.rounds.series(series);
-        let (prices, mut seconds) = (&self.rounds.prices[series.prices], 0.0);
-        self.walk(series, input, path, |step, level| {
-            seconds += prices.warm(step, level, lane);
-            Some(())
-        });
-        seconds
     }
 
     /// Hands out the steps of a path, each with the level of its result.

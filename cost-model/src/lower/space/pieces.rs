@@ -8,10 +8,7 @@ use striae_spaces::{
 use crate::{CostError, InputPacking, LowerOptions, Lowerer, PlanOptions, StepWork, planner::VariantDepth};
 
 use super::{
-    super::{
-        draft::{Part, Staged},
-        hash::HashMap,
-    },
+    super::{draft::Part, hash::HashMap, staged::Staged},
     estimator::WELL_TYPED,
     frame::{Frame, PieceStep},
 };

@@ -6,7 +6,6 @@ use striae_spaces::{Shape, space::Trellis};
 
 use crate::{
     CkksParams, InputPacking, LowerOptions, Lowerer, MAX_SPECIAL, PlanOptions,
-    cache::LeastFootprint,
     calibration::WordBytes,
     planner::{Attempt, VariantDepth},
 };
@@ -15,7 +14,7 @@ use super::{
     super::hash::HashMap,
     frame::Frame,
     pieces::Depths,
-    prices::{Prices, Sum, lane_of},
+    prices::{Lanes, Prices, lane_of},
 };
 
 /// Networks of one depth, fused or not, in one ring: attempts of the planner that differ in the packing of the image.
@@ -28,7 +27,7 @@ pub(super) struct Series {
     /// One bit for each lane that has a chain.
     pub(super) lanes: u8,
     /// Where the sums of seconds start: 0, and infinity in lanes without a chain.
-    pub(super) start: Sum,
+    pub(super) start: Lanes,
     pub(super) chains: Arc<[CkksParams]>,
     pub(super) inputs: Vec<InputPacking>,
 }
@@ -107,8 +106,7 @@ impl Rounds {
         let same = |s: &Series| (s.frame, s.prices, s.levels) == (frame, prices, levels);
         let series = self.series.iter().position(same).unwrap_or_else(|| {
             let lanes = chains.iter().fold(0, |set, params| set | 1 << lane_of(params));
-            let cold = std::array::from_fn(|lane: usize| if lanes >> lane & 1 == 1 { 0.0 } else { f64::INFINITY });
-            let start = Sum { cold, least: LeastFootprint::default() };
+            let start = std::array::from_fn(|lane: usize| if lanes >> lane & 1 == 1 { 0.0 } else { f64::INFINITY });
             debug_assert!(chains.len() <= MAX_SPECIAL, "each chain has its lane");
             self.series.push(Series { frame, prices, levels, fuse, lanes, start, chains, inputs: Vec::new() });
             self.series.len() - 1

@@ -2,7 +2,7 @@
 
 use striae_spaces::space::{Branch, Genotype, HeSize};
 
-use super::{SpaceEstimator, agenda::Agenda, pieces::Depths, prices::Sum, rounds::Series};
+use super::{SpaceEstimator, agenda::Agenda, pieces::Depths, prices::Lanes, rounds::Series};
 
 /// A network that a sweep visits.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ struct Row {
 #[derive(Default)]
 struct Sums {
     stamp: u64,
-    strands: Vec<(u32, Sum)>,
+    strands: Vec<(u32, Lanes)>,
 }
 
 impl<'s, 'a> Sweep<'s, 'a> {
@@ -111,7 +111,7 @@ impl<'s, 'a> Sweep<'s, 'a> {
         Some(branch.next as usize)
     }
 
-    /// Seconds of the network at hand; `None` where something of it was not met yet, or may stay in the cache.
+    /// Seconds of the network at hand; `None` where something of it was not met yet.
     fn latency(&mut self) -> Option<f64> {
         let last = self.branches.len() - 1;
         let round = self.estimator.rounds.known(self.rows[last].depths?)?;
@@ -124,10 +124,7 @@ impl<'s, 'a> Sweep<'s, 'a> {
             let level = series.levels - before.depths?.levels(series.fuse);
             for &(node, sum) in &before.sums[index].strands {
                 let (_, sum) = self.estimator.follow(series, (node, level), &head.pieces, sum)?;
-                if self.estimator.may_stay_cached(&sum) {
-                    return None;
-                }
-                least = sum.cold.into_iter().fold(least, f64::min);
+                least = sum.into_iter().fold(least, f64::min);
             }
         }
         Some(least)
@@ -176,7 +173,7 @@ impl<'s, 'a> Sweep<'s, 'a> {
         let mut add = |node, sum| {
             let (node, sum) = self.estimator.follow(of, (node, level), &branch.pieces, sum)?;
             match sums.strands.iter_mut().find(|strand| strand.0 == node) {
-                Some((_, known)) => known.lower(&sum),
+                Some((_, known)) => known.iter_mut().zip(sum).for_each(|(known, new)| *known = known.min(new)),
                 None => sums.strands.push((node, sum)),
             }
             Some(())
@@ -200,13 +197,14 @@ impl SpaceEstimator<'_> {
         series: &Series,
         (mut node, mut level): (u32, usize),
         pieces: &[u32],
-        mut sum: Sum,
-    ) -> Option<(u32, Sum)> {
+        mut sum: Lanes,
+    ) -> Option<(u32, Lanes)> {
         let (frame, prices) = (&self.rounds.frames[series.frame], &self.rounds.prices[series.prices]);
         for &piece in pieces {
             let met = frame.met(node, piece)?;
             for at in frame.steps(met) {
-                sum.add(prices.get(at.step, level - at.depth as usize, series.lanes)?);
+                let price = prices.get(at.step, level - at.depth as usize, series.lanes)?;
+                sum.iter_mut().zip(price.seconds).for_each(|(sum, seconds)| *sum += seconds);
             }
             level -= self.pieces.levels(piece, series.fuse);
             node = met.next;

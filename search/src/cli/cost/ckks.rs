@@ -1,7 +1,7 @@
 //! `striae cost` under the ckks protocol: what the planner makes of a network.
 
 use serde::Serialize;
-use striae_cost_model::{BatchEstimate, Lowerer, Plan, PlanOptions, RotationKinds, Security};
+use striae_cost_model::{BatchEstimate, Lowerer, Packing, Plan, PlanOptions, RotationKinds, Security};
 use striae_reports::format::{bytes, percent, seconds};
 use striae_reports::table::compare;
 use striae_reports::view::NetworkView;
@@ -31,15 +31,17 @@ pub(super) struct Costed {
 
 /// Plans `arch` and the `others`.
 pub(super) fn run(args: &CostArgs, arch: Arch, others: Vec<Other>, chosen: &Chosen, output: Output) -> Outcome {
-    let options = args.plan.options()?;
+    let (options, packings) = (args.plan.options()?, args.plan.packings());
     let mut lowerer = Lowerer::new(&chosen.calibration);
-    let network = cost(&mut lowerer, arch, &options)?;
-    let explanation = args.explain.then(|| Explanation::new(&mut lowerer, &network.graph, &network.plan, &options));
+    let network = cost(&mut lowerer, arch, &options, &packings)?;
+    let packing = Some(network.plan.options.packing);
+    let as_planned = PlanOptions { packing, ..options.clone() };
+    let explanation = args.explain.then(|| Explanation::new(&mut lowerer, &network.graph, &network.plan, &as_planned));
     let mut comparisons = Vec::new();
     for other in others {
         // A plain counterpart is set beside the network at equal parameters, so that a ciphertext holds equally much.
         let params = other.blocks.is_some().then(|| network.plan.params.clone()).or_else(|| options.params.clone());
-        let costed = cost(&mut lowerer, other.arch, &PlanOptions { params, ..options.clone() })?;
+        let costed = cost(&mut lowerer, other.arch, &PlanOptions { params, ..options.clone() }, &packings)?;
         comparisons.push((costed, other.blocks));
     }
     if !network.plan.estimate.calibrated {
@@ -56,9 +58,10 @@ pub(super) fn run(args: &CostArgs, arch: Arch, others: Vec<Other>, chosen: &Chos
     Ok(Exit::Success)
 }
 
-fn cost(lowerer: &mut Lowerer<'_>, arch: Arch, options: &PlanOptions) -> Result<Costed, Failure> {
+/// Plans a network in that of some packings in which it takes least.
+fn cost(lowerer: &mut Lowerer<'_>, arch: Arch, options: &PlanOptions, packings: &[Packing]) -> Result<Costed, Failure> {
     let Arch { label, graph } = arch;
-    let plan = lowerer.plan(&graph, options).map_err(|e| Failure::from(e).named(&label))?;
+    let plan = lowerer.plan_in(&graph, options, packings).map_err(|e| Failure::from(e).named(&label))?;
     let view = view::network(&label, &graph, &plan);
     Ok(Costed { graph, plan, view })
 }
@@ -110,6 +113,7 @@ fn print_one(costed: &Costed, threads: &str, output: Output) -> Result<(), Failu
     if params.security() == Security::Insecure {
         output.warn("INSECURE parameters: use them for experiments only, never for real data");
     }
+    output.line(format_args!("packing     {}", plan.program.packing))?;
     output.line(format_args!("levels      {} of {}", view.levels, params.max_level()))?;
     let images = plan.program.batch();
     let run = if images == 1 { "image".to_owned() } else { format!("batch of {images}") };

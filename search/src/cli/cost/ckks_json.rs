@@ -1,7 +1,7 @@
 //! `striae cost --json` under the ckks protocol.
 
 use serde::Serialize;
-use striae_cost_model::{BatchEstimate, Estimate, OpCounts, RotationKinds, Security};
+use striae_cost_model::{BatchEstimate, Estimate, OpCounts, Packing, RotationKinds, Security};
 use striae_reports::view::NetworkView;
 
 use super::super::calibration::{Chosen, Source};
@@ -24,6 +24,7 @@ pub(super) struct Document<'a> {
 struct NetworkJson<'a> {
     params: String,
     insecure: bool,
+    packing: Packing,
     rotations: RotationKinds,
     counts: OpCounts,
     steps: Vec<StepJson>,
@@ -68,6 +69,7 @@ impl<'a> NetworkJson<'a> {
         };
         Self {
             params: costed.plan.params.to_string(),
+            packing: program.packing,
             insecure: costed.plan.params.security() == Security::Insecure,
             rotations: program.rotation_kinds(),
             counts: program.counts(),

@@ -19,7 +19,7 @@ pub(super) fn slots(text: &str) -> Result<usize, String> {
 
 /// Counts `arch` in ciphertexts of `slots` slots.
 pub(super) fn run(args: &CostArgs, slots: usize, arch: &Arch, output: Output) -> Outcome {
-    let options = args.plan.lowering();
+    let options = args.plan.lowering()?;
     let chosen = args.calibration.load(output)?;
     let program = Lowerer::new(&chosen.calibration)
         .count(&arch.graph, slots, &options)

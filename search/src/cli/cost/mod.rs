@@ -43,7 +43,7 @@ pub(crate) struct CostArgs {
         long,
         value_name = "SLOTS",
         value_parser = count::slots,
-        conflicts_with_all = ["against", "explain", "params", "security", "min_precision", "max_log_n", "ring", "network"]
+        conflicts_with_all = ["against", "explain", "params", "security", "min_precision", "max_log_n", "ring", "degree", "network"]
     )]
     count: Option<usize>,
     #[command(flatten)]

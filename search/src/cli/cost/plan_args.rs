@@ -2,7 +2,9 @@
 
 use clap::Args;
 use striae_cost_model::hybrid::Fusion;
-use striae_cost_model::{CkksParams, LowerOptions, Packing, PlanOptions, RingType, Strategy, StrategyChoice};
+use striae_cost_model::{
+    CkksParams, DegreeChoice, LowerOptions, Packing, PlanOptions, RingType, Strategy, StrategyChoice,
+};
 
 use super::super::failure::Failure;
 use super::super::parameters::ParameterArgs;
@@ -21,9 +23,13 @@ pub(crate) struct PlanArgs {
     /// The ring: standard (N/2 slots) or conjugate-invariant (N real slots); the cheaper of both if absent
     #[arg(long, value_parser = ring)]
     ring: Option<RingType>,
-    /// How maps are packed: row-major, group-interleaved, multiplexed, multiplexed-bsgs or block:S; multiplexed if absent
-    #[arg(long)]
-    packing: Option<Packing>,
+    /// Of the ring degrees that hold the network, the smallest, or the cheapest: that of the least latency
+    #[arg(long, value_name = "CHOICE", default_value = "smallest", value_parser = degree, conflicts_with = "params")]
+    degree: DegreeChoice,
+    /// How maps are packed: row-major, group-interleaved, multiplexed, multiplexed-bsgs or block:S, or the cheapest of these
+    /// with S up to 8; multiplexed if absent
+    #[arg(long, value_parser = packing)]
+    packing: Option<PackingChoice>,
     /// Images of one run, a power of two
     #[arg(long, value_name = "IMAGES", default_value_t = 1, value_parser = images)]
     batch: usize,
@@ -38,20 +44,39 @@ pub(crate) struct PlanArgs {
     factored: bool,
 }
 
+/// What `--packing` says.
+#[derive(Clone, Copy, Debug)]
+enum PackingChoice {
+    One(Packing),
+    Cheapest,
+}
+
 impl PlanArgs {
-    /// Checks the parameters.
+    /// Checks the parameters. The packing is one of [`Self::packings`].
     pub(crate) fn options(&self) -> Result<PlanOptions, Failure> {
         let params = self.params.as_deref().map(|text| parse_params(text, self.insecure)).transpose()?;
         let fuse = (self.fused || self.factored).then_some(self.fused);
-        let Self { chosen, ring, packing, batch, strategy, .. } = *self;
-        Ok(PlanOptions { params, ring, packing, batch, strategy, fuse, ..chosen.options() })
+        let Self { chosen, ring, degree, batch, strategy, .. } = *self;
+        Ok(PlanOptions { params, ring, degree, batch, strategy, fuse, ..chosen.options() })
+    }
+
+    /// The packings to compare.
+    pub(super) fn packings(&self) -> Vec<Packing> {
+        match self.packing {
+            None => vec![Packing::default()],
+            Some(PackingChoice::One(packing)) => vec![packing],
+            Some(PackingChoice::Cheapest) => Packing::COMPARED.to_vec(),
+        }
     }
 
     /// The lowering they ask for, where no parameters are chosen.
-    pub(super) fn lowering(&self) -> LowerOptions {
-        let Self { packing, batch, strategy, factored, .. } = *self;
-        let default = LowerOptions::default();
-        LowerOptions { fuse: !factored, packing: packing.unwrap_or_default(), batch, strategy, ..default }
+    pub(super) fn lowering(&self) -> Result<LowerOptions, Failure> {
+        let Self { batch, strategy, factored, .. } = *self;
+        let [packing] = self.packings()[..] else {
+            let message = "--packing cheapest: packings are compared by latency, and --count tells none";
+            return Err(Failure::bad_input(message, "name a packing, or leave --count out"));
+        };
+        Ok(LowerOptions { fuse: !factored, packing, batch, strategy, ..LowerOptions::default() })
     }
 
     /// What `--fused` and `--factored` say, which hold for every protocol.
@@ -65,10 +90,11 @@ impl PlanArgs {
 
     /// The first other option that is not at its default, by its flag: for protocols that have no use for these.
     pub(super) fn first_given(&self) -> Option<&'static str> {
-        let Self { params, insecure: _, chosen, ring, packing, batch, strategy, fused: _, factored: _ } = self;
+        let Self { params, insecure: _, chosen, ring, degree, packing, batch, strategy, fused: _, factored: _ } = self;
         let given = [
             ("--params", params.is_some()),
             ("--ring", ring.is_some()),
+            ("--degree", *degree != DegreeChoice::default()),
             ("--packing", packing.is_some()),
             ("--batch", *batch != 1),
             ("--strategy", *strategy != StrategyChoice::Cheapest),
@@ -80,6 +106,21 @@ impl PlanArgs {
 fn images(text: &str) -> Result<usize, String> {
     let images = text.parse().ok().filter(|images: &usize| images.is_power_of_two() && *images <= 1 << 20);
     images.ok_or_else(|| "expected a power of two up to 2^20".to_owned())
+}
+
+fn packing(text: &str) -> Result<PackingChoice, String> {
+    match text {
+        "cheapest" => Ok(PackingChoice::Cheapest),
+        _ => text.parse().map(PackingChoice::One).map_err(|e| format!("{e}, or cheapest")),
+    }
+}
+
+fn degree(text: &str) -> Result<DegreeChoice, &'static str> {
+    match text {
+        "smallest" => Ok(DegreeChoice::Smallest),
+        "cheapest" => Ok(DegreeChoice::Cheapest),
+        _ => Err("expected smallest or cheapest"),
+    }
 }
 
 fn ring(name: &str) -> Result<RingType, String> {

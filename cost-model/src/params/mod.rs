@@ -5,11 +5,14 @@
 //! classical attacks, 128 bits: the largest log2 of the whole modulus Q*P for each ring degree. The standard's table ends
 //! at N = 2^15; the bound for 2^16 is the one used by later implementations of it.
 
-use std::{fmt, str::FromStr};
+mod ring;
+mod text;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ParamsError;
+
+pub use ring::RingType;
 
 /// Largest log2(QP) for 128-bit classical security with a uniform ternary secret, by log2(N).
 const MAX_LOG_QP_128: [(u32, u32); 7] = [(10, 27), (11, 54), (12, 109), (13, 218), (14, 438), (15, 881), (16, 1772)];
@@ -24,53 +27,6 @@ const LEAST_WORD_BYTES: u64 = 4;
 /// Bits of log2(QP) that 128-bit security allows at ring degree `2^log_n`; `None` outside the table.
 pub fn max_log_qp(log_n: u32) -> Option<u32> {
     MAX_LOG_QP_128.iter().find(|(n, _)| *n == log_n).map(|(_, bits)| *bits)
-}
-
-/// The ring of the polynomials.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RingType {
-    /// Z\[X\]/(X^N + 1): N/2 complex slots, used with real values.
-    #[default]
-    Standard,
-    /// Z\[X + 1/X\]/(X^2N + 1), the conjugate-invariant subring: N real slots (Kim and Song, *Approximate homomorphic
-    /// encryption over the conjugate-invariant ring*, ICISC 2018). It is the ring of integers of a field of degree N, and
-    /// is held to the security table of that N.
-    ConjugateInvariant,
-}
-
-impl RingType {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Standard, Self::ConjugateInvariant];
-
-    /// Name in files and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::ConjugateInvariant => "conjugate-invariant",
-        }
-    }
-
-    /// Real slots of a ciphertext at ring degree `n`.
-    pub const fn slots(self, n: usize) -> usize {
-        match self {
-            Self::Standard => n / 2,
-            Self::ConjugateInvariant => n,
-        }
-    }
-
-    /// log2 of the order of the roots of unity a transform of degree `2^log_n` uses; primes are 1 modulo this order.
-    pub const fn log_order(self, log_n: u32) -> u32 {
-        match self {
-            Self::Standard => log_n + 1,
-            Self::ConjugateInvariant => log_n + 2,
-        }
-    }
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
-    pub(crate) const fn is_standard(&self) -> bool {
-        matches!(self, Self::Standard)
-    }
 }
 
 /// Unchecked parameters, as files and flags give them. All sizes are in bits.
@@ -196,12 +152,7 @@ impl CkksParams {
 
 /// Bytes of one coefficient modulo primes of these sizes, each in the whole bytes it needs.
 fn packed_bytes<'a>(log_primes: impl Iterator<Item = &'a u32>) -> u64 {
-    log_primes.map(|&bits| word_bytes(bits)).sum()
-}
-
-/// Bytes of a packed word modulo a prime of so many bits.
-pub(crate) fn word_bytes(log_prime: u32) -> u64 {
-    u64::from(log_prime.div_ceil(8)).max(LEAST_WORD_BYTES)
+    log_primes.map(|bits| u64::from(bits.div_ceil(8)).max(LEAST_WORD_BYTES)).sum()
 }
 
 impl TryFrom<CkksParamsLiteral> for CkksParams {
@@ -247,49 +198,6 @@ impl From<CkksParams> for CkksParamsLiteral {
     }
 }
 
-/// `N=2^13 Q=45,30,30 P=46 scale=2^30`, with ` ring=conjugate-invariant` behind it for that ring and ` insecure` where that
-/// was accepted.
-impl fmt::Display for CkksParams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |v: &[u32]| v.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-        let l = &self.literal;
-        write!(f, "N=2^{} Q={} P={} scale=2^{}", l.log_n, list(&l.log_q), list(&l.log_p), l.log_scale)?;
-        if l.ring == RingType::ConjugateInvariant {
-            write!(f, " ring={}", l.ring.name())?;
-        }
-        if l.insecure { f.write_str(" insecure") } else { Ok(()) }
-    }
-}
-
-impl FromStr for CkksParams {
-    type Err = ParamsError;
-
-    fn from_str(text: &str) -> Result<Self, ParamsError> {
-        let bad = |field| ParamsError::Parse { field, text: text.to_owned() };
-        let mut words = text.split_whitespace();
-        let mut field = |name: &'static str, prefix: &str| {
-            words.next().and_then(|w| w.strip_prefix(prefix)).ok_or_else(|| bad(name)).map(str::to_owned)
-        };
-        let number = |name, s: &str| s.parse::<u32>().map_err(|_| bad(name));
-        let list = |name, s: &str| s.split(',').map(|w| number(name, w)).collect::<Result<Vec<_>, _>>();
-        let log_n = number("N", &field("N", "N=2^")?)?;
-        let log_q = list("Q", &field("Q", "Q=")?)?;
-        let log_p = list("P", &field("P", "P=")?)?;
-        let log_scale = number("scale", &field("scale", "scale=2^")?)?;
-        let (mut ring, mut insecure) = (RingType::Standard, false);
-        for word in words {
-            match (word, word.strip_prefix("ring=")) {
-                ("insecure", _) => insecure = true,
-                (_, Some(name)) => {
-                    ring = RingType::ALL.into_iter().find(|r| r.name() == name).ok_or_else(|| bad("ring"))?;
-                }
-                _ => return Err(bad("security")),
-            }
-        }
-        CkksParamsLiteral { log_n, log_q, log_p, log_scale, ring, insecure }.try_into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,18 +211,6 @@ mod tests {
             ring: RingType::Standard,
             insecure: false,
         }
-    }
-
-    #[test]
-    fn display_and_from_str_are_inverses() {
-        let params = CkksParams::try_from(literal()).unwrap();
-        assert_eq!(params.to_string(), "N=2^13 Q=45,30,30,30,30 P=46 scale=2^30");
-        assert_eq!(params.to_string().parse::<CkksParams>().unwrap(), params);
-        let real: CkksParams =
-            CkksParamsLiteral { ring: RingType::ConjugateInvariant, ..literal() }.try_into().unwrap();
-        assert_eq!(real.to_string(), "N=2^13 Q=45,30,30,30,30 P=46 scale=2^30 ring=conjugate-invariant");
-        assert_eq!(real.to_string().parse::<CkksParams>().unwrap(), real);
-        assert_eq!((params.slots(), real.slots()), (4096, 8192));
     }
 
     #[test]
@@ -345,6 +241,5 @@ mod tests {
         assert!(matches!(CkksParams::try_from(wide), Err(ParamsError::PrimeBits { bits: 62, .. })));
         let none = CkksParamsLiteral { log_q: vec![], ..literal() };
         assert_eq!(CkksParams::try_from(none), Err(ParamsError::Empty { field: "log_q" }));
-        assert!("N=2^13 Q=45 P=46".parse::<CkksParams>().is_err());
     }
 }
