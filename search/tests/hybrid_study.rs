@@ -43,7 +43,7 @@ fn refused(folder: &Path, args: &[&str], message: &str, hint: &str) {
     let (code, stdout, stderr) = run(folder, args);
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
     let mut lines = stderr.lines();
-    assert!(lines.next().is_some_and(|line| line.contains(message)), "{stderr}");
+    assert!(lines.any(|line| line.starts_with("error: ") && line.contains(message)), "{stderr}");
     assert!(lines.any(|line| line.starts_with("hint: ") && line.contains(hint)), "{stderr}");
 }
 
@@ -104,6 +104,18 @@ fn a_study(protocol: &str, link: &str, called: &str) {
     refused(at, &["verify", "tiny.toml"], &message, "striae report tiny.toml");
     refused(at, &["export", "tiny.toml", "--trial", "0", "--out", "bundle"], &message, "trained weights");
     assert!(!at.join("bundle").exists());
+
+    // A store is not shown as that of another protocol.
+    write(at, "");
+    for command in ["search", "report"] {
+        refused(
+            at,
+            &[command, "tiny.toml"],
+            &format!("tiny.toml: protocol is absent, the study was begun with \"{protocol}\""),
+            "restore the field",
+        );
+    }
+    refused(at, &["verify", "tiny.toml"], &message, "striae report tiny.toml");
 }
 
 #[test]

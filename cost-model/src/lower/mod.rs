@@ -1,6 +1,6 @@
 //! Lowering: typed graph -> stages -> HE program.
 //!
-//! [`stages`] decides which nodes become one step (what is folded, fused and added together), [`diagonals`] finds the
+//! `stages` decides which nodes become one step (what is folded, fused and added together), [`diagonals`] finds the
 //! block-sparse diagonals of a linear step from the layouts alone, and `strategy` splits their rotations between hoisted
 //! rotations of the inputs and rotations of partial sums, by cost. [`Lowerer`] runs all three and keeps the layers it has
 //! seen, since the networks of a search share most of them.

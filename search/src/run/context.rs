@@ -25,7 +25,7 @@ use crate::{
 /// Share of the training images that the search validates on.
 const VALIDATION: f64 = 0.1;
 /// Study attribute that holds the configuration.
-const CONFIG_KEY: &str = "striae:config";
+pub(crate) const CONFIG_KEY: &str = "striae:config";
 
 /// How to run a study.
 #[derive(Clone, Debug)]

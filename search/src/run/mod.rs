@@ -12,6 +12,7 @@ mod references;
 mod screen;
 mod trials;
 
+pub(crate) use context::CONFIG_KEY;
 pub use context::{StudyRun, StudyRunOptions, load_data};
 pub use error::RunError;
 pub use picks::{Pick, picks_of, record_verification};

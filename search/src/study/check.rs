@@ -16,6 +16,9 @@ const MAX_NAME: usize = 512;
 /// Ring degrees that the security table has: 2^12 to 2^16.
 const LOG_N: std::ops::RangeInclusive<u32> = 12..=16;
 
+/// Fields that may change while a study runs.
+const FREE: [&str; 3] = ["budget", "verify", "data_dir"];
+
 /// Where a study's space comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpaceRef {
@@ -146,20 +149,29 @@ impl Study {
     /// Refuses to go on with a study that was begun with other settings. `stored` is [`Study::config`] as JSON. The
     /// budget, the encrypted check and the folder of the data may change: they do not move what a trial comes to.
     pub fn check_resumes(&self, stored: &Value) -> Result<(), StudyError> {
+        // Under another protocol other fields have other values too; it says most.
+        self.check_protocol(stored)?;
         let wanted = serde_json::to_value(&self.config).unwrap_or_default();
-        let empty = serde_json::Map::new();
-        let (wanted, stored) = (wanted.as_object().unwrap_or(&empty), stored.as_object().unwrap_or(&empty));
-        for field in wanted.keys().chain(stored.keys()) {
-            let free = ["budget", "verify", "data_dir"].contains(&field.as_str());
-            if !free && wanted.get(field) != stored.get(field) {
-                let show = |fields: &serde_json::Map<String, Value>| {
-                    fields.get(field).map_or("absent".to_owned(), Value::to_string)
-                };
-                let kind = StudyErrorKind::Changed { field: field.clone(), wanted: show(wanted), stored: show(stored) };
-                return Err(StudyError { path: self.path.clone(), kind });
+        let fields = [&wanted, stored].into_iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys);
+        self.check_same(fields.map(String::as_str).filter(|field| !FREE.contains(field)), stored)
+    }
+
+    /// Refuses to show what was found under another protocol.
+    pub fn check_protocol(&self, stored: &Value) -> Result<(), StudyError> {
+        self.check_same(["protocol", "link"], stored)
+    }
+
+    fn check_same<'f>(&self, fields: impl IntoIterator<Item = &'f str>, stored: &Value) -> Result<(), StudyError> {
+        let config = serde_json::to_value(&self.config).unwrap_or_default();
+        let show = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
+        match fields.into_iter().find(|field| config.get(field) != stored.get(field)) {
+            None => Ok(()),
+            Some(field) => {
+                let (wanted, stored) = (show(config.get(field)), show(stored.get(field)));
+                let kind = StudyErrorKind::Changed { field: field.to_owned(), wanted, stored };
+                Err(StudyError { path: self.path.clone(), kind })
             }
         }
-        Ok(())
     }
 
     fn beside(&self, path: &Path) -> PathBuf {

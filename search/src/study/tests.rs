@@ -241,8 +241,9 @@ fn studies_without_a_protocol_are_stored_as_before_there_were_any() {
     let stored = serde_json::to_value(parse(SHORT).expect("valid").config()).expect("JSON");
     assert!(stored.get("protocol").is_none() && stored.get("link").is_none());
     assert_eq!(stored["limits"], serde_json::json!({ "max_log_n": 15 }));
-    let error = parse(&hybrid("")).expect("valid").check_resumes(&stored).expect_err("another protocol").to_string();
-    assert!(error.contains("the study was begun with"), "{error}");
+    let study = parse(&hybrid("")).expect("valid");
+    let error = study.check_resumes(&stored).expect_err("another protocol").to_string();
+    assert_eq!(error, "some/study.toml: protocol is \"cheetah\", the study was begun with absent");
 }
 
 #[test]

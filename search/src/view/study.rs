@@ -12,8 +12,8 @@ use striae_spaces::{NotationError, TypedGraph};
 
 use super::{add_verification, hybrid_network, machine, network, prediction, versions};
 use crate::run::{
-    ACCURACY_KEY, ARCH_KEY, NETWORK_KEY, PLAN_KEY, Pick, ReferenceResult, RunError, baseline_name, picks_of,
-    references_of,
+    ACCURACY_KEY, ARCH_KEY, CONFIG_KEY, NETWORK_KEY, PLAN_KEY, Pick, ReferenceResult, RunError, baseline_name,
+    picks_of, references_of,
 };
 use crate::storage::{REASON_KEY, Store, StoredStudy};
 use crate::{
@@ -28,6 +28,9 @@ const TOLERANCE: f64 = 0.15;
 /// Everything a report shows of `study`, as far as it has come. `lowerer` plans the picks again for their layers.
 pub fn study(study: &Study, store: &Store, lowerer: &mut Lowerer<'_>) -> Result<StudyView, RunError> {
     let stored = store.load_study(study.name())?;
+    if let Some(config) = stored.user_attrs.get(CONFIG_KEY) {
+        study.check_protocol(config)?;
+    }
     let trials = store.trials(stored.id)?;
     let baseline = baseline_trials(study, store)?;
     let (picks, references) = (picks_of(&stored)?, references_of(&stored)?);
