@@ -20,7 +20,7 @@ use striae_spaces::space::{Genotype, Trellis, builtin};
 /// Rounds.
 const ROUNDS: usize = 41;
 /// Genotypes of one space, and how many of them a thread takes at a time.
-const GENOTYPES: (usize, usize) = (100_000, 1_000);
+const GENOTYPES: (usize, usize) = (200_000, 500);
 /// Steps of the arithmetic, and how many of them a thread takes at a time.
 const STEPS: (usize, usize) = (20_000_000, 200_000);
 

@@ -73,6 +73,7 @@ fn the_path_of_a_genotype_has_its_pieces() {
         for _ in 0..500 {
             let genotype = space.sample(&mut rng);
             let path: Vec<&Branch> = trellis.path(&genotype).collect();
+            assert!(trellis.piece_lists(&genotype).eq(path.iter().map(|branch| branch.pieces.as_slice())));
             let pieces = path.iter().flat_map(|b| &b.pieces).map(|&p| trellis.pieces()[p as usize].clone());
             let (graph, built) = space.build_pieces(&genotype).unwrap();
             assert_eq!(pieces.collect::<Vec<Piece>>(), built.iter().map(|b| b.0.clone()).collect::<Vec<_>>());

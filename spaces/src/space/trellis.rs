@@ -26,6 +26,8 @@ pub struct Trellis {
     space: StriaSpace,
     columns: Vec<Column>,
     pieces: Vec<Piece>,
+    /// The pieces of all branches, as indices; those of equal branches once.
+    lists: Vec<u32>,
 }
 
 /// All that one part may be.
@@ -48,6 +50,17 @@ pub struct State {
     pub branches: Vec<Branch>,
     /// For each combination of genes, which of the branches it is.
     by_code: Vec<u32>,
+    /// For each combination of genes, what its branch says of the pieces alone.
+    hops: Vec<Hop>,
+}
+
+/// The pieces of a branch, as a part of [`Trellis::lists`], and the state behind it: small, as estimates of many networks read
+/// it at random.
+#[derive(Clone, Copy, Debug)]
+struct Hop {
+    start: u32,
+    len: u16,
+    next: u16,
 }
 
 /// One choice for all genes of a part, with what it means behind some maps.
@@ -72,8 +85,8 @@ impl Trellis {
     pub fn new(space: &StriaSpace) -> Result<Self, SpaceError> {
         let literal = space.literal();
         let columns = Vec::with_capacity(parts(literal));
-        let mut trellis = Self { space: space.clone(), columns, pieces: Vec::new() };
-        let mut ids = HashMap::new();
+        let mut trellis = Self { space: space.clone(), columns, pieces: Vec::new(), lists: Vec::new() };
+        let (mut ids, mut starts) = (HashMap::new(), HashMap::new());
         let mut maps = vec![Maps::of_image(literal)];
         for (part, genes) in gene_ranges(space.parameters()).into_iter().enumerate() {
             let radices: Vec<u16> = space.parameters()[genes.clone()].iter().map(|p| p.choices.len() as u16).collect();
@@ -91,7 +104,8 @@ impl Trellis {
                 Branch { genes: genes.to_vec(), pieces, size, next }
             };
             let states = maps.iter().map(|&maps| State::new(maps, codes, &radices, |genes| plan(maps, genes)));
-            let states = states.collect();
+            let mut states: Vec<State> = states.collect();
+            states.iter_mut().for_each(|state| state.note_hops(&mut trellis.lists, &mut starts));
             trellis.columns.push(Column { genes, states, radices });
             maps = next.list;
         }
@@ -120,6 +134,15 @@ impl Trellis {
             let branch = &state_here.branches[state_here.by_code[column.code(genotype)] as usize];
             *state = branch.next as usize;
             Some(branch)
+        })
+    }
+
+    /// The pieces of a genotype's branches, as indices into [`Self::pieces`], branch by branch.
+    pub fn piece_lists<'t>(&'t self, genotype: &'t Genotype) -> impl Iterator<Item = &'t [u32]> {
+        self.columns.iter().scan(0, |state, column| {
+            let Hop { start, len, next } = column.states[*state].hops[column.code(genotype)];
+            *state = next.into();
+            Some(&self.lists[start as usize..][..len.into()])
         })
     }
 
@@ -186,7 +209,20 @@ impl State {
             })
         });
         let by_code = by_code.collect();
-        Self { maps, branches, by_code }
+        Self { maps, branches, by_code, hops: Vec::new() }
+    }
+
+    /// Makes the hops; `starts` are those of the lists so far.
+    fn note_hops(&mut self, lists: &mut Vec<u32>, starts: &mut HashMap<Vec<u32>, u32>) {
+        let of_branch = self.branches.iter().map(|Branch { pieces, next, .. }| {
+            let start = *starts.entry(pieces.clone()).or_insert_with(|| {
+                lists.extend_from_slice(pieces);
+                (lists.len() - pieces.len()) as u32
+            });
+            Hop { start, len: pieces.len() as u16, next: *next as u16 }
+        });
+        let of_branch: Vec<Hop> = of_branch.collect();
+        self.hops = self.by_code.iter().map(|&branch| of_branch[branch as usize]).collect();
     }
 }
 

@@ -26,13 +26,38 @@ pub struct SpaceEstimator<'a> {
     path: Vec<u32>,
 }
 
-/// The cheapest of what the planner compares: a series, the packing of the image, the lane of its chain, the seconds.
+/// The cheapest of what the planner compares.
 #[derive(Clone, Copy)]
 struct Winner {
-    series: usize,
-    input: InputPacking,
-    lane: usize,
     seconds: f64,
+    /// The place of its series in the round, of its packing of the image in the series, and the lane of its chain. Of equals
+    /// the planner takes the first.
+    place: usize,
+    input: usize,
+    lane: usize,
+    /// The series.
+    series: usize,
+}
+
+impl Winner {
+    /// Nothing beats less.
+    const NONE: Self = Self { seconds: f64::INFINITY, place: 0, input: 0, lane: 0, series: 0 };
+
+    /// The better of this and of what a series takes.
+    fn or<const N: usize>(mut self, series: usize, place: usize, sums: [Lanes; N]) -> Self {
+        if sums.iter().flatten().fold(f64::INFINITY, |least, s| least.min(*s)) > self.seconds {
+            return self;
+        }
+        for (input, sum) in sums.into_iter().enumerate() {
+            for (lane, seconds) in sum.into_iter().enumerate() {
+                let first = (place, input, lane) < (self.place, self.input, self.lane);
+                if seconds < self.seconds || seconds == self.seconds && first {
+                    self = Self { seconds, place, input, lane, series };
+                }
+            }
+        }
+        self
+    }
 }
 
 impl<'a> SpaceEstimator<'a> {
@@ -75,7 +100,7 @@ impl<'a> SpaceEstimator<'a> {
         };
         let series = self.rounds.series(series);
         let mut counts = OpCounts::default();
-        self.walk(series, input, &self.path, |step, level| {
+        self.walk(series, series.inputs[input], &self.path, |step, level| {
             let chosen = self.rounds.prices[series.prices].get(step, level, series.lanes)?.chosen[lane];
             counts += self.pieces.part(step).counts(chosen.into());
             Some(())
@@ -94,8 +119,8 @@ impl<'a> SpaceEstimator<'a> {
         self.lowerer.plan(&graph, &self.options)
     }
 
-    fn cost(&self, Winner { series, input, lane, seconds }: Winner) -> SpaceCost {
-        let Series { prices, levels, fuse, chains, .. } = self.rounds.series(series);
+    fn cost(&self, Winner { series, input, lane, seconds, .. }: Winner) -> SpaceCost {
+        let Series { prices, levels, fuse, chains, inputs, .. } = self.rounds.series(series);
         let prices = &self.rounds.prices[*prices];
         let chain = chains.iter().find(|params| lane_of(params) == lane);
         SpaceCost {
@@ -106,7 +131,7 @@ impl<'a> SpaceEstimator<'a> {
             special: chain.map_or(0, |params| params.log_p().len()),
             log_scale: chain.map_or(0, CkksParams::log_scale),
             fuse: *fuse,
-            input,
+            input: inputs[input],
         }
     }
 
@@ -114,7 +139,7 @@ impl<'a> SpaceEstimator<'a> {
     fn winner(&mut self, genotype: &Genotype) -> Option<Winner> {
         let mut path = std::mem::take(&mut self.path);
         path.clear();
-        self.trellis.path(genotype).for_each(|branch| path.extend_from_slice(&branch.pieces));
+        self.trellis.piece_lists(genotype).for_each(|list| path.extend_from_slice(list));
         let winner = self.cheapest(genotype, &path);
         self.path = path;
         winner
@@ -126,25 +151,36 @@ impl<'a> SpaceEstimator<'a> {
             None => self.learn_depths(genotype, path).ok()?,
         };
         let round = self.round(depths);
-        let mut best: Option<Winner> = None;
-        for i in 0..self.rounds.of(round).len() {
-            let series = self.rounds.of(round)[i];
-            for k in 0..self.rounds.series(series).inputs.len() {
-                let input = self.rounds.series(series).inputs[k];
-                let sum = if let Some(sum) = self.sum(series, input, path) {
-                    sum
-                } else {
-                    self.learn(genotype, path, series, input).ok()?;
-                    self.sum(series, input, path)?
-                };
-                for (lane, seconds) in sum.into_iter().enumerate() {
-                    if seconds < best.map_or(f64::INFINITY, |b| b.seconds) {
-                        best = Some(Winner { series, input, lane, seconds });
-                    }
-                }
-            }
+        // The winner of the last network first: most others are told to be slower long before the end.
+        let favourite = self.rounds.favourite(round);
+        let mut best = self.race(genotype, path, round, favourite, Winner::NONE)?;
+        for place in (0..self.rounds.of(round).len()).filter(|place| *place != favourite) {
+            best = self.race(genotype, path, round, place, best)?;
         }
-        best
+        self.rounds.note_winner(round, best.place);
+        best.seconds.is_finite().then_some(best)
+    }
+
+    /// The better of some winner and of what the series at a place of a round takes for a path; `None` where something of it
+    /// cannot be lowered.
+    fn race(&mut self, genotype: &Genotype, path: &[u32], round: usize, place: usize, best: Winner) -> Option<Winner> {
+        let Some(&index) = self.rounds.of(round).get(place) else { return Some(best) };
+        if let Some(better) = self.compare(index, place, path, best) {
+            return Some(better);
+        }
+        self.learn(genotype, path, index).ok()?;
+        self.compare(index, place, path, best)
+    }
+
+    /// The same; `None` where something of the path was not met yet.
+    fn compare(&self, index: usize, place: usize, path: &[u32], best: Winner) -> Option<Winner> {
+        let series = self.rounds.series(index);
+        let limit = best.seconds;
+        Some(match series.inputs[..] {
+            [one] => best.or(index, place, self.sums(series, [one], path, limit)?),
+            [one, other] => best.or(index, place, self.sums(series, [one, other], path, limit)?),
+            _ => unreachable!("there are two packings of the image"),
+        })
     }
 
     /// The round of networks of these depths.
@@ -160,12 +196,33 @@ impl<'a> SpaceEstimator<'a> {
         self.pieces.learn_depths(self.trellis.space(), genotype, path, &self.options)
     }
 
-    /// What a path takes for each number of special primes; `None` where something of it was not met yet. The sum is made
-    /// as that of an estimate, from the first step to the last.
-    fn sum(&self, series: usize, input: InputPacking, path: &[u32]) -> Option<Lanes> {
-        let series = self.rounds.series(series);
-        let image = self.rounds.frames[series.frame].image(input)?;
-        self.follow(series, (image, series.levels), path, series.start).map(|(_, sum)| sum)
+    /// What a path takes with each of some packings of the image and each number of special primes, or less of it where all
+    /// of that exceeds `limit`; `None` where something was not met yet. Sums are made as those of estimates, from the first
+    /// step to the last.
+    fn sums<const N: usize>(
+        &self,
+        series: &Series,
+        inputs: [InputPacking; N],
+        path: &[u32],
+        limit: f64,
+    ) -> Option<[Lanes; N]> {
+        let (frame, mut rest, mut level) = (&self.rounds.frames[series.frame], path, series.levels);
+        let mut nodes = [0; N];
+        for (node, input) in nodes.iter_mut().zip(inputs) {
+            *node = frame.image(input)?;
+        }
+        let mut sums = [series.start; N];
+        // Packings of the image soon lead to one layout; from there on, the same is added to all sums.
+        while nodes.iter().any(|node| *node != nodes[0]) {
+            let Some((piece, behind)) = rest.split_first() else { return Some(sums) };
+            for (node, sum) in nodes.iter_mut().zip(&mut sums) {
+                let (next, [added]) = self.follow(series, (*node, level), &[*piece], [*sum], f64::INFINITY)?;
+                (*node, *sum) = (next, added);
+            }
+            level -= self.pieces.levels(*piece, series.fuse);
+            rest = behind;
+        }
+        self.follow(series, (nodes[0], level), rest, sums, limit).map(|(_, sums)| sums)
     }
 
     /// Hands out the steps of a path, each with the level of its result.
@@ -190,7 +247,25 @@ impl<'a> SpaceEstimator<'a> {
     }
 
     /// Lowers the network of `genotype` as a series does, and keeps what its pieces become and take.
-    pub(super) fn learn(
+    fn learn(&mut self, genotype: &Genotype, path: &[u32], series: usize) -> Result<(), CostError> {
+        for input in self.rounds.series(series).inputs.clone() {
+            self.learn_packed(genotype, path, series, input)?;
+        }
+        Ok(())
+    }
+
+    /// Learns all that the planner compares for a network, also what an estimate may leave out.
+    pub(super) fn learn_all(&mut self, genotype: &Genotype) {
+        let path: Vec<u32> = self.trellis.piece_lists(genotype).flatten().copied().collect();
+        let Some(round) = self.pieces.depths(&path).and_then(|depths| self.rounds.known(depths)) else { return };
+        for place in 0..self.rounds.of(round).len() {
+            // What cannot be lowered stays unknown, and the planner is asked.
+            drop(self.learn(genotype, &path, self.rounds.of(round)[place]));
+        }
+    }
+
+    /// The same for one packing of the image.
+    fn learn_packed(
         &mut self,
         genotype: &Genotype,
         path: &[u32],

@@ -4,7 +4,10 @@
 //! wherever it reads the same layout. So [`SpaceEstimator`] lowers a network only where a piece of it has not been met
 //! behind that layout before, and keeps which steps the [`Lowerer`] made of it; their seconds under some parameters depend on
 //! the level alone. Every other network is a walk over tables, which adds the same seconds in the same order as its
-//! [`Estimate`](crate::Estimate) would: the result is that of [`Lowerer::plan`], bit for bit.
+//! [`Estimate`](crate::Estimate) would: the result is that of [`Lowerer::plan`], bit for bit. Of the variants that the planner
+//! compares, the one that won last is walked first, and the others no further than until they exceed it.
+//!
+//! The walk waits for memory more than it computes, and threads share the last cache: tables are small and in few pages.
 
 mod agenda;
 mod estimator;

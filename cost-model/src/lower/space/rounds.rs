@@ -39,6 +39,8 @@ pub(super) struct Rounds {
     ids: HashMap<Depths, usize>,
     /// By round, the series.
     compared: Vec<Vec<usize>>,
+    /// By round, the place of the series that won last.
+    favourites: Vec<usize>,
     pub(super) frames: Vec<Frame>,
     pub(super) prices: Vec<Prices>,
 }
@@ -52,6 +54,16 @@ impl Rounds {
     /// The series of a round, in the planner's order.
     pub(super) fn of(&self, round: usize) -> &[usize] {
         &self.compared[round]
+    }
+
+    /// The place of the series of a round that won last.
+    pub(super) fn favourite(&self, round: usize) -> usize {
+        self.favourites[round]
+    }
+
+    /// Notes which series of a round won.
+    pub(super) fn note_winner(&mut self, round: usize, place: usize) {
+        self.favourites[round] = place;
     }
 
     /// The round of networks of these depths, if it is known.
@@ -84,6 +96,7 @@ impl Rounds {
             }
         }
         self.compared.push(round);
+        self.favourites.push(0);
         self.ids.insert(depths, self.compared.len() - 1);
         self.compared.len() - 1
     }

@@ -123,7 +123,7 @@ impl<'s, 'a> Sweep<'s, 'a> {
             let (series, before) = (self.estimator.rounds.series(index), &self.rows[last - 1]);
             let level = series.levels - before.depths?.levels(series.fuse);
             for &(node, sum) in &before.sums[index].strands {
-                let (_, sum) = self.estimator.follow(series, (node, level), &head.pieces, sum)?;
+                let (_, [sum]) = self.estimator.follow(series, (node, level), &head.pieces, [sum], least)?;
                 least = sum.into_iter().fold(least, f64::min);
             }
         }
@@ -134,6 +134,7 @@ impl<'s, 'a> Sweep<'s, 'a> {
     fn latency_of_new(&mut self) -> f64 {
         let genotype = self.genotype();
         let latency = self.estimator.estimate(&genotype).map_or(f64::INFINITY, |cost| cost.latency.0);
+        self.estimator.learn_all(&genotype);
         let mut depths = Some(Depths::NONE);
         for (column, &index) in self.branches.iter().enumerate() {
             let branch = self.branch(column, self.rows[column].state, index);
@@ -171,7 +172,7 @@ impl<'s, 'a> Sweep<'s, 'a> {
         sums.stamp = 0;
         sums.strands.clear();
         let mut add = |node, sum| {
-            let (node, sum) = self.estimator.follow(of, (node, level), &branch.pieces, sum)?;
+            let (node, [sum]) = self.estimator.follow(of, (node, level), &branch.pieces, [sum], f64::INFINITY)?;
             match sums.strands.iter_mut().find(|strand| strand.0 == node) {
                 Some((_, known)) => known.iter_mut().zip(sum).for_each(|(known, new)| *known = known.min(new)),
                 None => sums.strands.push((node, sum)),
@@ -191,24 +192,31 @@ impl<'s, 'a> Sweep<'s, 'a> {
 }
 
 impl SpaceEstimator<'_> {
-    /// Adds what some pieces behind a node and a level take to `sum`, step by step; returns the node behind them.
-    pub(super) fn follow(
+    /// Adds what some pieces behind a node and a level take to sums, step by step, until all exceed `limit`; returns the node
+    /// behind them.
+    pub(super) fn follow<const N: usize>(
         &self,
         series: &Series,
         (mut node, mut level): (u32, usize),
         pieces: &[u32],
-        mut sum: Lanes,
-    ) -> Option<(u32, Lanes)> {
+        mut sums: [Lanes; N],
+        limit: f64,
+    ) -> Option<(u32, [Lanes; N])> {
         let (frame, prices) = (&self.rounds.frames[series.frame], &self.rounds.prices[series.prices]);
         for &piece in pieces {
             let met = frame.met(node, piece)?;
             for at in frame.steps(met) {
                 let price = prices.get(at.step, level - at.depth as usize, series.lanes)?;
-                sum.iter_mut().zip(price.seconds).for_each(|(sum, seconds)| *sum += seconds);
+                for sum in &mut sums {
+                    sum.iter_mut().zip(price.seconds).for_each(|(sum, seconds)| *sum += seconds);
+                }
             }
             level -= self.pieces.levels(piece, series.fuse);
             node = met.next;
+            if sums.iter().flatten().all(|seconds| *seconds > limit) {
+                break;
+            }
         }
-        Some((node, sum))
+        Some((node, sums))
     }
 }
