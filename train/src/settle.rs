@@ -15,14 +15,14 @@ impl Model {
     /// Replaces the running statistics of all batch norms and Hermite bases by their means over batches of `data`.
     pub(crate) fn settle(&mut self, data: &Dataset) -> Result<(), TrainError> {
         let images = data.len();
-        for (done, start) in (0..images).step_by(BATCH).enumerate() {
+        for start in (0..images).step_by(BATCH) {
             let end = (start + BATCH).min(images);
             // One image has no variance over images; it joins no batch.
             if end - start < 2 {
                 break;
             }
             let pass = self.train_pass(&self.input(data.images(start..end))?, None)?;
-            self.update_running(&pass, 1.0 / (done + 1) as f32)?;
+            self.update_running(&pass, (end - start) as f32 / end as f32)?;
         }
         Ok(())
     }
