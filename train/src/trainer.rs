@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use striae_spaces::{TypedGraph, WeightMask, WeightStore};
 
 use crate::{
-    SeedTree, Splits, TrainConfig, TrainError, checkpoint,
+    Dataset, SeedTree, Splits, TrainConfig, TrainError, checkpoint,
     epoch::{Answers, Epoch},
     evaluate::{check_shapes, evaluate_model},
     layers::release,
@@ -144,8 +144,9 @@ impl<'a> Training<'a> {
         let teacher = teacher.map(|model| model.on(&device)).transpose()?;
         let answers = teacher.as_ref().zip(config.teacher.as_ref());
         let answers = answers.map(|(model, teacher)| Answers { model, teacher });
-        let stopped = self.epochs(&mut state, images, answers, observer)?;
-        let weights = state.settled(&splits.train.take(images.min(SETTLE_IMAGES)))?.weights()?;
+        let plain = splits.train.take(images.min(SETTLE_IMAGES));
+        let (stopped, settled) = self.epochs(&mut state, &plain, images, answers, observer)?;
+        let weights = settled.map_or_else(|| state.settled(&plain), Ok)?.weights()?;
         release();
         Ok(Trained { weights, history: state.history, stopped })
     }
@@ -173,36 +174,40 @@ impl<'a> Training<'a> {
         Ok(Some((graph, trained)))
     }
 
-    /// Trains the epochs that are left; whether the observer stopped.
+    /// Trains the epochs that are left; whether the observer stopped, and the network as it was evaluated, with statistics of
+    /// `plain` images, unless there was no epoch or a step since.
     fn epochs(
         &self,
         state: &mut State,
+        plain: &Dataset,
         images: usize,
         answers: Option<Answers<'_>>,
         observer: &mut Observer<'_>,
-    ) -> Result<bool, TrainError> {
+    ) -> Result<(bool, Option<Model>), TrainError> {
         let Self { splits, config, .. } = *self;
+        let mut kept = None;
         while state.history.len() < config.epochs {
             let mut epoch = Epoch::new(config, &splits.train, images, state.history.len());
             (epoch.answers, epoch.mask) = (answers, self.mask);
             if epoch.run(state, observer)?.is_break() {
-                return Ok(true);
+                return Ok((true, None));
             }
-            let settled = state.settled(&splits.train.take(images.min(SETTLE_IMAGES)))?;
+            let settled = state.settled(plain)?;
             let validation = evaluate_model(&settled, &splits.validation, EVAL_BATCH)?;
             if !validation.loss.is_finite() && !splits.validation.is_empty() {
                 return Err(epoch.error(validation.loss as f32, "a network run on the validation images".to_owned()));
             }
+            kept = Some(settled);
             let stats = epoch.stats(validation.loss, validation.accuracy);
             state.history.push(stats);
             if let Some(path) = self.checkpoint {
                 checkpoint::save(path, state, config)?;
             }
             if observer(&TrainEvent::Epoch(stats)).is_break() && state.history.len() < config.epochs {
-                return Ok(true);
+                return Ok((true, kept));
             }
         }
-        Ok(false)
+        Ok((false, kept))
     }
 }
 
