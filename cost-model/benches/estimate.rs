@@ -1,11 +1,10 @@
 //! Networks of a space planned and estimated per second on one core.
 //!
 //! *Build* makes the networks of genotypes, *plan* is [`Lowerer::plan`] on each when all their layers have been laid out
-//! before, *first* estimates them with an empty [`SpaceEstimator`], *again* with one that has met their pieces. *Two* is the
-//! same on two threads, each with an estimator of its own. Pin it to as many cores: `taskset -c 0 cargo bench --bench
-//! estimate -- one`, `taskset -c 0,1 cargo bench --bench estimate -- two`.
+//! before, *first* estimates them with an empty [`SpaceEstimator`], *again* with one that has met their pieces. Pin it
+//! to one core: `taskset -c 0 cargo bench --bench estimate`. What a second thread adds is in `threads.rs`.
 
-use std::{hint::black_box, thread, time::Duration};
+use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::SeedableRng;
@@ -54,16 +53,6 @@ fn networks(c: &mut Criterion) {
         let mut estimator = new();
         estimate_all(&genotypes, &mut estimator);
         group.bench_function("one/again", |b| b.iter(|| estimate_all(&genotypes, &mut estimator)));
-        let (left, right) = genotypes.split_at(MANY / 2);
-        let mut other = estimator.clone();
-        group.bench_function("two/again", |b| {
-            b.iter(|| {
-                thread::scope(|scope| {
-                    let other = scope.spawn(|| estimate_all(right, &mut other));
-                    estimate_all(left, &mut estimator) + other.join().expect("no thread panics")
-                })
-            });
-        });
         group.finish();
     }
 }
