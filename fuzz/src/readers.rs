@@ -188,7 +188,7 @@ pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let manifest = Manifest {
         format: bundle::FORMAT,
         study: "s".to_owned(),
-        trial: 0,
+        trial: None,
         trained_arch_id: "0123456789abcdef".to_owned(),
         dataset: DatasetName::Glyphs,
         data_seed: 1,

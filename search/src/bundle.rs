@@ -9,9 +9,9 @@ use striae_train::{DatasetName, Normalisation};
 use thiserror::Error;
 
 /// Version of the format that is written.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
-/// Oldest version that is read: it knows no pruned networks.
+/// Oldest version that is read: it knows no pruned networks, and none without a study (from 5).
 const OLDEST: u32 = 3;
 
 /// What the other files of a bundle are for.
@@ -20,10 +20,10 @@ const OLDEST: u32 = 3;
 pub struct Manifest {
     /// Version of the format.
     pub format: u32,
-    /// Study it comes from.
+    /// Study it comes from, or the folder of its training.
     pub study: String,
-    /// Trial of the study.
-    pub trial: u64,
+    /// Trial of the study; none for a network that was trained alone.
+    pub trial: Option<u64>,
     /// Id of the network as it was trained, before batch norms were folded.
     pub trained_arch_id: String,
     /// Data set it was trained on.
@@ -108,6 +108,11 @@ impl Manifest {
             let short = |text: &str| text.chars().take(16).collect();
             Err(LoweringError::Program { found: short(&found), expected: short(&self.program) })
         }
+    }
+
+    /// What the network is called.
+    pub fn label(&self) -> String {
+        self.trial.map_or_else(|| self.study.clone(), |trial| format!("{} trial {trial}", self.study))
     }
 
     /// Reads the text of `bundle.json`.

@@ -1,4 +1,4 @@
-//! `striae export`: a trained network as a folder that says all there is to know to run it.
+//! `striae export`: a trained network, of a study or of `striae train`, as a folder that says all there is to know to run it.
 
 use std::path::{Path, PathBuf};
 
@@ -20,16 +20,24 @@ use super::bundle::{MANIFEST, WEIGHTS};
 use super::calibration::CalibrationArgs;
 use super::exit::Exit;
 use super::failure::{Failure, Outcome};
+use super::finished::read_run;
 use super::output::Output;
 use super::study_files::{StudyArgs, StudyFiles};
 
 #[derive(Args, Debug)]
 pub(crate) struct ExportArgs {
-    #[command(flatten)]
-    study: StudyArgs,
-    /// Trial to export; one of those that were trained to the end
+    /// A study's TOML file, or the folder that `striae train` wrote
+    #[arg(value_name = "STUDY.toml|RUN")]
+    what: PathBuf,
+    /// The study's trial; one of those that were trained to the end
     #[arg(long, value_name = "ID")]
-    trial: u64,
+    trial: Option<u64>,
+    /// The study's store [default: STUDY.striae.sqlite3 beside the TOML file]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// Folder of the data set's files, in place of the study's `data_dir`; else STRIAE_DATA
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// Folder to write; must not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -50,14 +58,9 @@ pub(crate) struct Contents {
 /// Runs `striae export`.
 pub(crate) fn run(args: &ExportArgs, output: Output) -> Outcome {
     let out = must_be_new(args.out.clone())?;
-    let files = args.study.open()?;
-    files.must_be_runnable()?;
-    let store = files.open_store()?;
     let chosen = args.calibration.load(output)?;
-    let picks = picks_of(&store.load_study(files.study.name())?)?;
-    let pick = pick(&picks, args.trial, &files)?;
     let mut lowerer = Lowerer::new(&chosen.calibration);
-    let contents = gather(&files, pick, &mut lowerer)?;
+    let contents = if args.what.is_dir() { of_run(args, &mut lowerer)? } else { of_study(args, &mut lowerer)? };
     create_folder(&out, |folder| fill(folder, &contents))?;
     if output.json {
         output.value(&json!({ "bundle": out, "manifest": contents.manifest, "plan": contents.summary }))?;
@@ -68,10 +71,45 @@ pub(crate) fn run(args: &ExportArgs, output: Output) -> Outcome {
     Ok(Exit::Success)
 }
 
-fn pick<'p>(picks: &'p [Pick], trial: u64, files: &StudyFiles) -> Result<&'p Pick, Failure> {
-    picks.iter().find(|p| p.trial == trial).ok_or_else(|| {
+/// A network that `striae train` trained, lowered as `striae cost` lowers it.
+fn of_run(args: &ExportArgs, lowerer: &mut Lowerer<'_>) -> Result<Contents, Failure> {
+    if let Some((option, _)) =
+        [("--trial", args.trial.is_some()), ("--store", args.store.is_some())].iter().find(|(_, given)| *given)
+    {
+        let message = format!("{option}: {} is a folder, which holds one network", args.what.display());
+        return Err(Failure::bad_input(message, "leave the option out, or give a study's TOML file"));
+    }
+    let run = read_run(&args.what, args.data_dir.as_deref())?;
+    let (graph, weights) = fold(&run.graph, &run.weights)?;
+    let plan = lowerer.plan(&graph, &PlanOptions::default())?;
+    headroom::check(&plan.params, &plan.program, (&graph, &weights), &run.ranges)?;
+    let origin = Origin {
+        study: &run.label,
+        trial: None,
+        trained_arch_id: run.graph.arch_id().to_string(),
+        dataset: run.dataset,
+        data_seed: run.training.seed,
+        seed: run.training.seed,
+        accuracy: (run.accuracy.0, Some(run.accuracy.1)),
+    };
+    Ok(contents(&origin, (graph, weights), plan, &run.splits, lowerer.calibration()))
+}
+
+fn of_study(args: &ExportArgs, lowerer: &mut Lowerer<'_>) -> Result<Contents, Failure> {
+    let ExportArgs { what, store, data_dir, .. } = args;
+    let study = StudyArgs { study: what.clone(), store: store.clone(), data_dir: data_dir.clone() };
+    let files = study.open()?;
+    files.must_be_runnable()?;
+    let store = files.open_store()?;
+    let picks = picks_of(&store.load_study(files.study.name())?)?;
+    gather(&files, pick(&picks, args.trial, &files)?, lowerer)
+}
+
+fn pick<'p>(picks: &'p [Pick], trial: Option<u64>, files: &StudyFiles) -> Result<&'p Pick, Failure> {
+    picks.iter().find(|p| Some(p.trial) == trial).ok_or_else(|| {
         let known: Vec<String> = picks.iter().map(|p| p.trial.to_string()).collect();
-        let message = format!("{}: trial: {trial} was not trained to the end", files.store.display());
+        let what = trial.map_or_else(|| "not given".to_owned(), |id| format!("{id} was not trained to the end"));
+        let message = format!("{}: trial: {what}", files.store.display());
         let hint = match known.as_slice() {
             [] => "finish the study first: `striae search`".to_owned(),
             known => format!("give --trial one of {}; verify.top says how many the study trains", known.join(", ")),
@@ -116,7 +154,7 @@ pub(crate) struct Origin<'a> {
     /// Id of the network as it was trained.
     pub(crate) trained_arch_id: String,
     pub(crate) dataset: DatasetName,
-    /// Seed of the data.
+    /// Seed of generated data; those of a study's networks are the study's, others' are drawn anew.
     pub(crate) data_seed: u64,
     /// Seed of the training.
     pub(crate) seed: u64,
@@ -137,7 +175,7 @@ pub(crate) fn contents(
     let manifest = Manifest {
         format: FORMAT,
         study: origin.study.to_owned(),
-        trial: origin.trial.unwrap_or(0),
+        trial: origin.trial,
         trained_arch_id: origin.trained_arch_id.clone(),
         dataset: origin.dataset,
         data_seed: origin.data_seed,
@@ -149,8 +187,7 @@ pub(crate) fn contents(
         program: Manifest::fingerprint(&plan.program),
         created: created.clone(),
     };
-    let label = origin.trial.map_or_else(|| origin.study.to_owned(), |trial| format!("{} trial {trial}", origin.study));
-    let mut network = view::network(&label, &graph, &plan);
+    let mut network = view::network(&manifest.label(), &graph, &plan);
     network.accuracy_validation = Some(origin.accuracy.0);
     network.accuracy_test = origin.accuracy.1;
     let card = BundleView {

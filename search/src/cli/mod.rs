@@ -17,6 +17,7 @@ pub(crate) mod exit;
 mod explain;
 mod export;
 mod failure;
+mod finished;
 mod interrupt;
 mod library_errors;
 mod memory;

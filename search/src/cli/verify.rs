@@ -158,7 +158,7 @@ fn of_bundle(args: &VerifyArgs) -> Result<(Vec<Subject>, Dataset), Failure> {
     manifest.lower(&graph, &params).map_err(|e| in_bundle(e.into()))?;
     let seed = SeedTree::new(manifest.data_seed);
     let test = load(manifest.dataset, args.data_dir.as_deref(), VALIDATION, &seed)?.test;
-    let label = format!("{} trial {}", manifest.study, manifest.trial);
+    let label = manifest.label();
     let (lowering, accuracy) = (Lowering::Recorded(manifest.lowering), (None, None));
     Ok((vec![Subject { label, trial: None, graph, weights, params, lowering, accuracy }], test))
 }

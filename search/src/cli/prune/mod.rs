@@ -1,6 +1,5 @@
 //! `striae prune`: takes diagonals from a trained network, and with them rotations and multiplications.
 
-mod finished;
 mod report;
 
 use std::ops::ControlFlow;
@@ -24,11 +23,11 @@ use super::calibration::CalibrationArgs;
 use super::exit::Exit;
 use super::export::{Origin, contents, fill};
 use super::failure::{Failure, Outcome};
+use super::finished::{Run, read_run};
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 
-use finished::{Run, read_run};
 use report::{Report, costs, print, ungrouped_costs};
 
 /// Images per pass when the test set is read.

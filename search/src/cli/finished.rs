@@ -6,25 +6,40 @@ use std::path::Path;
 use serde::Deserialize;
 use striae_search::recipe::Recipe;
 use striae_spaces::{NotationError, TypedGraph, WeightStore};
-use striae_train::{DatasetName, SeedTree, Splits, TrainConfig, TrainEvent, Training, load};
+use striae_train::{ActivationRange, DatasetName, SeedTree, Splits, TrainConfig, TrainEvent, Training, load};
 
-use crate::cli::arch::read_text;
-use crate::cli::failure::Failure;
+use super::arch::read_text;
+use super::failure::Failure;
 
 /// What is read of a run's `metrics.json`.
 #[derive(Deserialize)]
 struct RunMetrics {
     network: String,
+    validation_accuracy: f64,
+    test: TestMetrics,
+    ranges: Vec<ActivationRange>,
+}
+
+#[derive(Deserialize)]
+struct TestMetrics {
+    accuracy: f64,
 }
 
 /// A finished training.
 pub(super) struct Run {
+    /// Name of its folder.
     pub(super) label: String,
+    /// The network as it was trained, batch norms not folded.
     pub(super) graph: TypedGraph,
     pub(super) dataset: DatasetName,
     pub(super) splits: Splits,
     pub(super) training: TrainConfig,
+    /// The weights of `graph`.
     pub(super) weights: WeightStore,
+    /// Of each activation and of the logits, over the training images.
+    pub(super) ranges: Vec<ActivationRange>,
+    /// On validation and test images.
+    pub(super) accuracy: (f64, f64),
 }
 
 /// Reads a folder that `striae train` wrote; the data set's files are in `data_dir`.
@@ -53,5 +68,6 @@ pub(super) fn read_run(folder: &Path, data_dir: Option<&Path>) -> Result<Run, Fa
         return Err(Failure::bad_input(format!("{}: the training is not finished", folder.display()), NOT_A_RUN));
     }
     let label = folder.file_name().map_or_else(|| "network".to_owned(), |name| name.to_string_lossy().into_owned());
-    Ok(Run { label, graph, dataset, splits, training, weights: trained.weights })
+    let accuracy = (metrics.validation_accuracy, metrics.test.accuracy);
+    Ok(Run { label, graph, dataset, splits, training, weights: trained.weights, ranges: metrics.ranges, accuracy })
 }
