@@ -57,13 +57,12 @@ impl State {
         Ok(Self { model, sgd, ema, history: Vec::new() })
     }
 
-    /// The network that is evaluated and kept: the moving average if there is one, with statistics of images of `data`.
+    /// The network that is evaluated and kept: the moving average if there is one, settled on the images of `data`.
     pub(crate) fn settled(&self, data: &Dataset) -> Result<Model, TrainError> {
-        let mut model = match &self.ema {
+        match &self.ema {
             Some(ema) => ema.model(&self.model)?,
             None => self.model.with_params(self.model.params().clone()),
-        };
-        model.settle(data)?;
-        Ok(model)
+        }
+        .settled(data)
     }
 }
