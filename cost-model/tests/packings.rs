@@ -52,7 +52,7 @@ fn what_cannot_be_counted_is_refused() {
 /// Of 256 images at 32768 slots, 32 stand interleaved; four groups merge behind the first stride, two behind the second.
 #[test]
 fn batches_share_their_cost_and_stages_their_memory() {
-    let graph = zoo::build("strianet-cifar10").unwrap();
+    let graph = zoo::build("strianet-cifar10-exrot-free").unwrap();
     let calibration = Calibration::generic();
     let mut lowerer = Lowerer::new(&calibration);
     let alone = lowerer.plan(&graph, &PlanOptions::default()).unwrap();

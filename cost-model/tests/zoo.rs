@@ -47,7 +47,7 @@ fn networks_deeper_than_the_ring_say_by_how_much() {
 /// The StriaNets are scaled for the ring and the slots that the planner chooses, so nothing of them rotates externally.
 #[test]
 fn strianets_fit_their_rings_without_external_rotations() {
-    for (name, log_n) in [("strianet-mnist", 13), ("strianet-cifar10", 15)] {
+    for (name, log_n) in [("strianet-mnist", 13), ("strianet-cifar10-exrot-free", 15)] {
         let plan = plan(&zoo::build(name).unwrap(), &PlanOptions::default()).unwrap();
         assert_eq!((plan.params.log_n(), plan.params.ring()), (log_n, RingType::ConjugateInvariant), "{name}");
         assert_eq!(plan.params.security(), Security::Bits128);
@@ -108,7 +108,7 @@ fn the_plan_is_the_cheapest_variant() {
 /// internal and external rotations are apart: 8 Cross taps more than the centre on M against 24 on C.
 #[test]
 fn stria_blocks_need_a_fifth_of_the_rotations_of_plain_convolutions() {
-    for (name, log_n, internal) in [("strianet-mnist", 13, (8, 48)), ("strianet-cifar10", 15, (32, 192))] {
+    for (name, log_n, internal) in [("strianet-mnist", 13, (8, 48)), ("strianet-cifar10-exrot-free", 15, (32, 192))] {
         let graph = zoo::build(name).unwrap();
         let (plain, convs) = plain_counterpart(&graph);
         let stria = rotations(&graph, log_n, &block_convs(&graph));

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn ratios_are_of_the_other_over_the_network() {
-        let net = zoo::build("strianet-cifar10").expect("zoo");
+        let net = zoo::build("strianet-cifar10-exrot-free").expect("zoo");
         let plain = counterpart::plain(&net).expect("blocks");
         let (network, other) = (costed(net), costed(plain.graph.clone()));
         let c = Comparison::of(&network, &other, &NetworkLink::ALL);

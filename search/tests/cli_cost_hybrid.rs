@@ -59,13 +59,13 @@ fn layers_add_up_and_networks_of_other_sizes_are_compared_at_one() {
 
 #[test]
 fn the_blocks_of_a_stria_network_need_no_external_rotation() {
-    let costs = json(&["strianet-cifar10", "--protocol", "cryptflow2", "--against", "plain", "--factored"]);
+    let costs = json(&["strianet-cifar10-exrot-free", "--protocol", "cryptflow2", "--against", "plain", "--factored"]);
     let blocks = &costs["comparisons"][0]["blocks"];
     let rotations = |which: &str, kind: &str| blocks[which][kind].as_u64().expect("a count");
     assert_eq!((rotations("stria", "external"), rotations("stria", "swaps")), (0, 0));
     assert!(rotations("plain", "external") > 0);
     assert!(rotations("stria", "internal") * 100 <= rotations("plain", "internal") * 19);
-    let costs = json(&["strianet-cifar10", "--protocol", "cryptflow2", "--network", "wan"]);
+    let costs = json(&["strianet-cifar10-exrot-free", "--protocol", "cryptflow2", "--network", "wan"]);
     assert_eq!(costs["links"].as_array().map(Vec::len), Some(1));
     assert_eq!(costs["networks"][0]["latency"].as_array().map(Vec::len), Some(1));
 }

@@ -31,7 +31,12 @@ pub struct Mixing {
 
 impl Mixing {
     /// Every output channel reads every input channel.
-    pub const DENSE: Self = Self { groups: 1, grouping: Grouping::Contiguous };
+    pub const DENSE: Self = Self::contiguous(1);
+
+    /// Neighbouring channels mix.
+    pub const fn contiguous(groups: usize) -> Self {
+        Self { groups, grouping: Grouping::Contiguous }
+    }
 
     /// Channels at the same of `groups` positions mix.
     pub const fn interleaved(groups: usize) -> Self {

@@ -21,12 +21,13 @@ use super::output::Output;
 use super::progress::Progress;
 
 /// Networks that are run where none is named: SpENCNN's, grouped and dense, and ours.
-const NETWORKS: [&str; 9] = [
+const NETWORKS: [&str; 10] = [
     "lenet-like-g8",
     "lenet-like-g32",
     "hefnet-g8",
     "vgg5-g8",
     "strianet-mnist",
+    "strianet-cifar10-exrot-free",
     "strianet-cifar10",
     "lenet-like",
     "hefnet",

@@ -19,7 +19,7 @@ use crate::{GraphError, TypedGraph};
 type Build = fn() -> Result<TypedGraph, GraphError>;
 
 /// Name, one line on where it is from, builder.
-const NETWORKS: [(&str, &str, Build); 25] = [
+const NETWORKS: [(&str, &str, Build); 26] = [
     ("lola", "Brutzkus et al. (ICML 2019), LoLa-MNIST, the network of CryptoNets", lola::mnist),
     ("lenet-like", "SpENCNN (ICML 2023), Table 2: MNIST", || spencnn::lenet_like(1)),
     ("lenet-like-g4", "SpENCNN (ICML 2023), Table 3: MNIST, G = 4, alpha at 2^12 slots", || spencnn::lenet_like(4)),
@@ -48,7 +48,12 @@ const NETWORKS: [(&str, &str, Build); 25] = [
     ("densenet121", "Huang et al. (CVPR 2017), Table 1: ImageNet", densenet::densenet121),
     ("mobilenetv2", "Sandler et al. (CVPR 2018), Table 2: ImageNet, width 1", mobilenet::v2),
     ("strianet-mnist", "StriaNet (SaTML 2026) scaled to 1x28x28 and 8192 slots", strianet::mnist),
-    ("strianet-cifar10", "StriaNet (SaTML 2026) scaled to 3x32x32 and 32768 slots", strianet::cifar10),
+    ("strianet-cifar10", "after StriaNet (SaTML 2026), for accuracy on 3x32x32 in 32768 slots", strianet::cifar10),
+    (
+        "strianet-cifar10-exrot-free",
+        "StriaNet (SaTML 2026) scaled to 3x32x32 and 32768 slots",
+        strianet::cifar10_exrot_free,
+    ),
     (
         "strianet-tiny-imagenet",
         "StriaNet (SaTML 2026) for 3x64x64 and hybrid protocols of 8192 slots",

@@ -1,7 +1,7 @@
 //! Encoded diagonals and how they are stored.
 //!
 //! Equal and constant diagonals are stored like any others: with random weights they are 0.06 % of the bytes of hefnet-g8
-//! and none of those of lenet-like-g8 and -g32, vgg5-g8, strianet-mnist and strianet-cifar10.
+//! and none of those of lenet-like-g8 and -g32, vgg5-g8, strianet-mnist and strianet-cifar10-exrot-free.
 
 use striae_cost_model::{LinearPlan, PartialSum};
 
