@@ -3,10 +3,10 @@
 //! Initial weights: He's normal distribution for convolutions and linear layers. Quadratic activations after a batch norm
 //! start as the Hermite expansion of the rectifier to degree two, `u^2/sqrt(8 pi) + u/2 + 1/sqrt(8 pi)` (AESPA, Park et
 //! al. 2022), with less curvature the more of them there are: every square makes the distribution of its values more
-//! heavy-tailed, until single pixels dominate the statistics of the next batch norm. Others, after residual additions for example, start as an identity with the least curvature, and batch norms
-//! that end a residual branch start small: squares of squares along the trunk would overflow otherwise. Encrypted
-//! evaluation divides by `a`, so training keeps `|a|` at [`MIN_CURVATURE`] or more. In Hermite form all start as the
-//! rectifier's expansion.
+//! heavy-tailed, until single pixels dominate the statistics of the next batch norm. Others, after residual additions for
+//! example, start as an identity with the least curvature, and batch norms that end a residual branch start small: squares
+//! of squares along the trunk would overflow otherwise. Encrypted evaluation divides by `a`, so training keeps `|a|` at
+//! [`MIN_CURVATURE`] or more. In Hermite form all start as the rectifier's expansion.
 
 use std::{collections::BTreeMap, f32::consts::PI, sync::Arc};
 
