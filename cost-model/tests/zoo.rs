@@ -44,7 +44,7 @@ fn networks_deeper_than_the_ring_say_by_how_much() {
     assert!(error.ends_with("offer; no larger ring holds it, and there is no bootstrapping"), "{error}");
 }
 
-/// The StriaNets are scaled for the ring and the slots that the planner chooses, so nothing of them rotates externally.
+/// These StriaNets are scaled for the ring and the slots that the planner chooses, so nothing of them rotates externally.
 #[test]
 fn strianets_fit_their_rings_without_external_rotations() {
     for (name, log_n) in [("strianet-mnist", 13), ("strianet-cifar10-exrot-free", 15)] {
@@ -53,6 +53,12 @@ fn strianets_fit_their_rings_without_external_rotations() {
         assert_eq!(plan.params.security(), Security::Bits128);
         assert_eq!(plan.program.rotation_kinds().external, 0, "{name}");
     }
+}
+
+#[test]
+fn strianet_cifar10_fits_its_ring() {
+    let plan = plan(&zoo::build("strianet-cifar10").unwrap(), &PlanOptions::default()).unwrap();
+    assert_eq!((plan.params.log_n(), plan.params.security()), (15, Security::Bits128));
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl From<HeadroomError> for Failure {
             HeadroomError::Weights(e) => e.into(),
             e => Self::bad_input(
                 e,
-                "train it again with a range penalty (range_penalty = 0.01) or in Hermite form (quadratics = \"hermite\")",
+                "train it again with a range penalty (range_penalty = 30) or in Hermite form (quadratics = \"hermite\")",
             ),
         }
     }
