@@ -15,7 +15,7 @@ use striae_search::Study;
 use striae_search::bundle::{self, Manifest};
 use striae_spaces::space::StriaSpace;
 use striae_spaces::{TypedGraph, WeightStore};
-use striae_train::{DatasetName, Normalisation, SeedTree};
+use striae_train::{DatasetName, Normalisation, NormalisationScope, SeedTree};
 
 use crate::memory;
 
@@ -192,7 +192,7 @@ pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         trained_arch_id: "0123456789abcdef".to_owned(),
         dataset: DatasetName::Glyphs,
         data_seed: 1,
-        normalisation: Normalisation { mean: vec![0.1], std: vec![0.3] },
+        normalisation: Normalisation { mean: vec![0.1], std: vec![0.3], scope: NormalisationScope::PerImage },
         parameters: SMALL_PARAMS.to_owned(),
         insecure: false,
         lowering: plan.recipe(),

@@ -9,9 +9,10 @@ use striae_train::{DatasetName, Normalisation};
 use thiserror::Error;
 
 /// Version of the format that is written.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
-/// Oldest version that is read: it knows no pruned networks, and none without a study (from 5).
+/// Oldest version that is read: it knows no pruned networks, none without a study (from 5), and no images normalised each
+/// by its own contrast (from 6).
 const OLDEST: u32 = 3;
 
 /// What the other files of a bundle are for.
@@ -30,7 +31,7 @@ pub struct Manifest {
     pub dataset: DatasetName,
     /// Seed of the study's data: generated sets depend on it.
     pub data_seed: u64,
-    /// How a pixel becomes an input: `(pixel / 255 - mean) / std`, per channel.
+    /// How a pixel becomes an input: `(pixel / 255 - mean) / std` per channel, then per image where it says so.
     pub normalisation: Normalisation,
     /// Parameters in their notation.
     pub parameters: String,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use striae_train::{DatasetName, TrainConfig};
+use striae_train::{DatasetName, NormalisationScope, TrainConfig};
 use thiserror::Error;
 
 /// Share of the training images that is held out for validation unless a recipe says otherwise.
@@ -18,6 +18,9 @@ pub struct Recipe {
     /// Data set.
     #[serde(default = "glyphs")]
     pub dataset: String,
+    /// How its pixels are normalised.
+    #[serde(default)]
+    pub normalisation: NormalisationScope,
     /// Share of the training images that is held out for validation.
     #[serde(default = "validation")]
     pub validation: f64,
@@ -72,7 +75,8 @@ impl Recipe {
     /// The trainer's defaults for a network.
     pub fn of(network: &str) -> Self {
         let network = network.to_owned();
-        Self { network, dataset: glyphs(), validation: VALIDATION, training: TrainConfig::default() }
+        let normalisation = NormalisationScope::default();
+        Self { network, dataset: glyphs(), normalisation, validation: VALIDATION, training: TrainConfig::default() }
     }
 
     /// Reads a TOML file.

@@ -30,8 +30,15 @@ fn refused(folder: &Path, args: &[&str], words: &[&str], hint: &str) {
 fn a_trained_network_is_exported_unless_its_values_leave_the_modulus() {
     let dir = tempfile::tempdir().expect("folder");
     let at = dir.path();
-    striae(at, &["train", NETWORK, "--epochs", "1", "--subset", "640", "--out", "run"]).assert().success();
+    let short = ["--epochs", "1", "--subset", "640", "--set", "normalisation=per-image", "--out", "run"];
+    striae(at, &[&["train", NETWORK], short.as_slice()].concat()).assert().success();
     striae(at, &["export", "run", "--out", "bundle"]).assert().success();
+    // Who encrypts an image must prepare it as the network knows it.
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(at.join("bundle/bundle.json")).expect("readable")).expect("JSON");
+    assert_eq!(manifest["normalisation"]["scope"], "per-image");
+    let card = fs::read_to_string(at.join("bundle/MODEL_CARD.md")).expect("readable");
+    assert!(card.contains("clamped to -3..3"), "{card}");
     let verified = striae(at, &["verify", "bundle", "--images", "2", "--json"]).output().expect("runs");
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
     let verified: Value = serde_json::from_slice(&verified.stdout).expect("JSON");

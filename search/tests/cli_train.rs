@@ -74,6 +74,8 @@ fn a_killed_run_goes_on_bit_for_bit() {
     assert!(!at.join("cut/metrics.json").exists());
     refused(at, &["train", "recipe.toml", "--out", "cut"], &["cut/checkpoint.json", "was begun"]);
     refused(at, &["train", "recipe.toml", "--lr", "0.3", "--resume", "--out", "cut"], &["cut/checkpoint", "config"]);
+    let otherwise = ["train", "recipe.toml", "--set", "normalisation=per-image", "--resume", "--out", "cut"];
+    refused(at, &otherwise, &["cut/checkpoint", "images", "normalisation"]);
     striae(at).args(["train", "recipe.toml", "--resume", "--out", "cut"]).assert().success();
     let read = |file: &str| fs::read(at.join(file)).expect("readable");
     assert!(read("whole/weights.safetensors") == read("cut/weights.safetensors"));

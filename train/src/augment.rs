@@ -4,7 +4,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Dataset, SeedTree};
+use crate::{Dataset, SeedTree, data::Table};
 
 /// How training images are varied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,8 @@ pub(crate) struct Variation {
 
 /// A normalised batch; the variation of an image depends on `seed` and its number only.
 pub(crate) fn batch(data: &Dataset, indices: &[usize], variation: Variation, seed: &SeedTree) -> Vec<f32> {
-    let tables = data.normalisation().tables();
+    let normalisation = data.normalisation();
+    let tables = normalisation.tables();
     let len = data.shape().len();
     let (height, width) = data.shape().spatial();
     let mut out = vec![0.0; indices.len() * len];
@@ -41,11 +42,14 @@ pub(crate) fn batch(data: &Dataset, indices: &[usize], variation: Variation, see
         let view = View::draw(variation.augment, &mut within);
         let flip = variation.augment == Augment::CropFlip && within(1.0) < 0.0;
         let hole = Hole::draw(variation.cutout, (height, width), &mut within);
-        let maps = data.pixels(index).chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
-        for ((from, to), table) in maps.zip(&tables) {
+        let pixels = data.pixels(index);
+        let tables = normalisation.tables_of(&tables, pixels);
+        let maps = pixels.chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
+        for ((from, to), table) in maps.zip(tables.iter()) {
+            let from = Map { pixels: from, width, table, outside: normalisation.outside(table) };
             match view {
-                View::Shifted(dy, dx) => shift(from, to, width, (dy, dx), table),
-                View::Affine { matrix, offset } => resample(from, to, width, matrix, offset, table),
+                View::Shifted(dy, dx) => shift(from, to, (dy, dx)),
+                View::Affine { matrix, offset } => resample(from, to, matrix, offset),
             }
             if flip {
                 to.chunks_exact_mut(width).for_each(<[f32]>::reverse);
@@ -85,24 +89,36 @@ impl View {
     }
 }
 
-fn shift(from: &[u8], to: &mut [f32], width: usize, (dy, dx): (isize, isize), table: &[f32; 256]) {
-    let height = from.len() / width;
+/// One channel of an image.
+#[derive(Clone, Copy)]
+struct Map<'a> {
+    pixels: &'a [u8],
+    width: usize,
+    /// Value of each byte.
+    table: &'a Table,
+    /// Value beyond the borders.
+    outside: f32,
+}
+
+fn shift(from: Map<'_>, to: &mut [f32], (dy, dx): (isize, isize)) {
+    let Map { pixels, width, table, outside } = from;
     for (y, row) in to.chunks_exact_mut(width).enumerate() {
-        let source = y.checked_add_signed(dy).filter(|&y| y < height).map(|y| &from[y * width..][..width]);
+        let source = y.checked_add_signed(dy).and_then(|y| pixels.chunks_exact(width).nth(y));
         for (x, value) in row.iter_mut().enumerate() {
             let byte = source.and_then(|s| s.get(x.checked_add_signed(dx)?));
-            *value = table[usize::from(byte.copied().unwrap_or(0))];
+            *value = byte.map_or(outside, |&byte| table[usize::from(byte)]);
         }
     }
 }
 
-/// Bilinear between the four nearest pixels; black outside.
-fn resample(from: &[u8], to: &mut [f32], width: usize, matrix: [[f32; 2]; 2], offset: [f32; 2], table: &[f32; 256]) {
-    let height = from.len() / width;
+/// Bilinear between the four nearest pixels.
+fn resample(from: Map<'_>, to: &mut [f32], matrix: [[f32; 2]; 2], offset: [f32; 2]) {
+    let Map { pixels, width, table, outside } = from;
+    let height = pixels.len() / width;
     let centre = [(height - 1) as f32 / 2.0, (width - 1) as f32 / 2.0];
     let pixel = |y: isize, x: isize| {
         let inside = y >= 0 && x >= 0 && (y as usize) < height && (x as usize) < width;
-        table[if inside { usize::from(from[y as usize * width + x as usize]) } else { 0 }]
+        if inside { table[usize::from(pixels[y as usize * width + x as usize])] } else { outside }
     };
     for (i, value) in to.iter_mut().enumerate() {
         let (py, px) = ((i / width) as f32 - centre[0], (i % width) as f32 - centre[1]);

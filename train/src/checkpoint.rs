@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use striae_spaces::{GraphLiteral, Tensor, TypedGraph, WeightStore};
 
-use crate::{EpochStats, TrainConfig, TrainError, state::State};
+use crate::{Dataset, EpochStats, Normalisation, TrainConfig, TrainError, state::State};
 
 const VERSION: u32 = 2;
 const PARAMETER: &str = "parameter.";
@@ -23,13 +23,30 @@ struct Header {
     version: u32,
     graph: GraphLiteral,
     config: TrainConfig,
+    /// Absent in those of earlier programs.
+    #[serde(default)]
+    images: Option<Images>,
     history: Vec<EpochStats>,
     /// File name of the tensors.
     tensors: String,
 }
 
+/// What tells one training set from another.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Images {
+    count: usize,
+    normalisation: Normalisation,
+}
+
+impl Images {
+    fn of(data: &Dataset) -> Self {
+        Self { count: data.len(), normalisation: data.normalisation().clone() }
+    }
+}
+
 /// Writes the state after its last epoch and removes the tensors of the checkpoint it replaces.
-pub(crate) fn save(path: &Path, state: &State, config: &TrainConfig) -> Result<(), TrainError> {
+pub(crate) fn save(path: &Path, state: &State, config: &TrainConfig, data: &Dataset) -> Result<(), TrainError> {
     let (history, graph) = (state.history.clone(), state.model.graph().to_literal());
     let stem = path.file_stem().map_or_else(|| "checkpoint".to_owned(), |s| s.to_string_lossy().into_owned());
     let tensors = format!("{stem}-{}.safetensors", history.len());
@@ -47,7 +64,8 @@ pub(crate) fn save(path: &Path, state: &State, config: &TrainConfig) -> Result<(
     let old = read(path).ok().map(|header| path.with_file_name(header.tensors));
     let new = path.with_file_name(&tensors);
     store.save(&new)?;
-    let header = Header { version: VERSION, graph, config: config.clone(), history, tensors };
+    let images = Some(Images::of(data));
+    let header = Header { version: VERSION, graph, config: config.clone(), images, history, tensors };
     let json = serde_json::to_string_pretty(&header).map_err(|e| field(path, "contents", e.to_string()))?;
     let partial = path.with_extension("partial");
     let written = fs_err::write(&partial, json).and_then(|()| fs_err::rename(&partial, path));
@@ -64,7 +82,7 @@ pub(crate) fn save(path: &Path, state: &State, config: &TrainConfig) -> Result<(
 }
 
 /// Puts a checkpoint's values into the state of a run that was set up alike, or refuses it.
-pub(crate) fn load(path: &Path, state: &mut State, config: &TrainConfig) -> Result<(), TrainError> {
+pub(crate) fn load(path: &Path, state: &mut State, config: &TrainConfig, data: &Dataset) -> Result<(), TrainError> {
     let graph: &TypedGraph = state.model.graph();
     let header = read(path)?;
     if header.graph != graph.to_literal() {
@@ -72,6 +90,9 @@ pub(crate) fn load(path: &Path, state: &mut State, config: &TrainConfig) -> Resu
     }
     if header.config != *config {
         return Err(field(path, "config", "differs from the configuration of this run".to_owned()));
+    }
+    if header.images.is_some_and(|images| images != Images::of(data)) {
+        return Err(field(path, "images", "are of another data set, validation share or normalisation".to_owned()));
     }
     if header.history.len() > config.epochs {
         return Err(field(path, "history", format!("has {} epochs of {}", header.history.len(), config.epochs)));

@@ -39,7 +39,7 @@ mod golden;
 
 pub use augment::Augment;
 pub use config::{Quadratics, TeacherConfig, TrainConfig};
-pub use data::{Dataset, DatasetName, GlyphConfig, Normalisation, Splits, glyphs, load};
+pub use data::{CLAMP, Dataset, DatasetName, GlyphConfig, Normalisation, NormalisationScope, Splits, glyphs, load};
 pub use device::TrainDevice;
 pub use error::{DataError, TrainError};
 pub use evaluate::{Evaluation, evaluate, logits};

@@ -137,7 +137,7 @@ impl<'a> Training<'a> {
         }
         let mut state = self.start(twin.as_ref().map(|(_, trained)| &trained.weights))?;
         if let Some(path) = self.checkpoint.filter(|path| path.exists()) {
-            checkpoint::load(path, &mut state, config)?;
+            checkpoint::load(path, &mut state, config, &splits.train)?;
         }
         let teacher = twin.map(|(graph, trained)| Model::from_weights(&graph, &trained.weights)).transpose()?;
         let device = state.model.device().clone();
@@ -201,7 +201,7 @@ impl<'a> Training<'a> {
             let stats = epoch.stats(validation.loss, validation.accuracy);
             state.history.push(stats);
             if let Some(path) = self.checkpoint {
-                checkpoint::save(path, state, config)?;
+                checkpoint::save(path, state, config, &splits.train)?;
             }
             if observer(&TrainEvent::Epoch(stats)).is_break() && state.history.len() < config.epochs {
                 return Ok((true, kept));

@@ -13,7 +13,7 @@ use striae_search::run::{Pick, load_data, picks_of};
 use striae_search::summary::PlanSummary;
 use striae_search::view;
 use striae_spaces::{NotationError, TypedGraph, WeightStore};
-use striae_train::{DatasetName, Normalisation, Splits, fold};
+use striae_train::{CLAMP, DatasetName, Normalisation, NormalisationScope, Splits, fold};
 
 use super::arch::{BUNDLE_FILE, must_be_new};
 use super::bundle::{MANIFEST, WEIGHTS};
@@ -225,7 +225,14 @@ fn calibration_name(calibration: &Calibration) -> String {
 
 fn preprocessing(n: &Normalisation) -> String {
     let list = |v: &[f32]| v.iter().map(|x| format!("{x:.6}")).collect::<Vec<_>>().join(", ");
-    format!("(pixel / 255 - mean) / std, mean {}, std {}", list(&n.mean), list(&n.std))
+    let per_image = match n.scope {
+        NormalisationScope::PerChannel => String::new(),
+        NormalisationScope::PerImage => format!(
+            "; then (value - m) / max(s, 1 / sqrt(n)), m and s the mean and standard deviation of the image's n values, \
+             clamped to -{CLAMP}..{CLAMP}"
+        ),
+    };
+    format!("(pixel / 255 - mean) / std per channel, mean {}, std {}{per_image}", list(&n.mean), list(&n.std))
 }
 
 /// Writes the files of a bundle.

@@ -55,7 +55,7 @@ pub(super) fn read_run(folder: &Path, data_dir: Option<&Path>) -> Result<Run, Fa
     let dataset: DatasetName = recipe.dataset.parse()?;
     let training = recipe.training;
     let seed = SeedTree::new(training.seed).child("data");
-    let splits = load(dataset, data_dir, recipe.validation, &seed)?;
+    let splits = load(dataset, data_dir, recipe.validation, &seed)?.normalised(recipe.normalisation);
     let checkpoint = folder.join("checkpoint.json");
     if !checkpoint.exists() {
         return Err(Failure::bad_input(format!("{}: does not exist", checkpoint.display()), NOT_A_RUN));

@@ -113,6 +113,7 @@ pub(crate) fn run(args: &TrainArgs, output: Output) -> Outcome {
         let of_recipe = matches!(e, DataError::Config { .. });
         if of_recipe { in_recipe(e.into()) } else { e.into() }
     })?;
+    let splits = splits.normalised(recipe.normalisation);
     let interrupt = Interrupt::listen()?;
     // A run that is refused must leave no folder behind, so the folder waits for the first step.
     let created = args.out.exists();

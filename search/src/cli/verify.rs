@@ -157,7 +157,8 @@ fn of_bundle(args: &VerifyArgs) -> Result<(Vec<Subject>, Dataset), Failure> {
     let params = manifest.parameters.parse::<CkksParams>().map_err(|e| in_bundle(e.into()))?;
     manifest.lower(&graph, &params).map_err(|e| in_bundle(e.into()))?;
     let seed = SeedTree::new(manifest.data_seed);
-    let test = load(manifest.dataset, args.data_dir.as_deref(), VALIDATION, &seed)?.test;
+    let splits = load(manifest.dataset, args.data_dir.as_deref(), VALIDATION, &seed)?;
+    let test = splits.normalised(manifest.normalisation.scope).test;
     let label = manifest.label();
     let (lowering, accuracy) = (Lowering::Recorded(manifest.lowering), (None, None));
     Ok((vec![Subject { label, trial: None, graph, weights, params, lowering, accuracy }], test))

@@ -165,5 +165,6 @@ fn load_space(study: &Study) -> Result<StriaSpace, RunError> {
 pub fn load_data(study: &Study) -> Result<Splits, RunError> {
     let name: DatasetName = study.dataset().parse()?;
     let seed = SeedTree::new(study.seed().named("data").0);
-    Ok(load(name, study.data_dir().as_deref(), VALIDATION, &seed)?)
+    let splits = load(name, study.data_dir().as_deref(), VALIDATION, &seed)?;
+    Ok(splits.normalised(study.config().normalisation))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use striae_train::proxies::Proxy;
-use striae_train::{Augment, TrainConfig, TrainDevice};
+use striae_train::{Augment, NormalisationScope, TrainConfig, TrainDevice};
 
 use super::costing::{LinkName, ProtocolName};
 use crate::sampler::{GenotypeOps, Nsga2, Nsga2Config, Random, Sampler, SamplerError};
@@ -19,6 +19,9 @@ pub struct StudyConfig {
     pub name: String,
     /// Data set.
     pub dataset: String,
+    /// How its pixels are normalised.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub normalisation: NormalisationScope,
     /// Folder of the data set's files; relative to the TOML file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,

@@ -1,9 +1,9 @@
 //! Labelled images in memory.
 
 use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize};
 use striae_spaces::Shape;
 
+use super::normalisation::{Normalisation, NormalisationScope};
 use crate::SeedTree;
 
 /// Images and labels as files hold them.
@@ -12,46 +12,6 @@ pub(super) struct Raw {
     pub(super) shape: Shape,
     pub(super) pixels: Vec<u8>,
     pub(super) labels: Vec<u8>,
-}
-
-/// Mean and standard deviation per channel of pixels scaled to 0..1, over the whole official training set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Normalisation {
-    /// Means.
-    pub mean: Vec<f32>,
-    /// Standard deviations.
-    pub std: Vec<f32>,
-}
-
-impl Normalisation {
-    fn of(raw: &Raw) -> Self {
-        let channels = raw.shape.channels();
-        let (height, width) = raw.shape.spatial();
-        let mut histograms = vec![[0u64; 256]; channels];
-        for (i, map) in raw.pixels.chunks_exact(height * width).enumerate() {
-            for &pixel in map {
-                histograms[i % channels][usize::from(pixel)] += 1;
-            }
-        }
-        let moments = histograms.iter().map(|histogram| {
-            let total = histogram.iter().sum::<u64>() as f64;
-            let sum = |power: i32| -> f64 {
-                histogram.iter().enumerate().map(|(v, &n)| (v as f64 / 255.0).powi(power) * n as f64).sum()
-            };
-            let mean = sum(1) / total;
-            // A constant channel would divide by zero.
-            (mean as f32, (sum(2) / total - mean * mean).max(1e-12).sqrt() as f32)
-        });
-        let (mean, std) = moments.unzip();
-        Self { mean, std }
-    }
-
-    /// The normalised value of every byte, per channel.
-    pub(crate) fn tables(&self) -> Vec<[f32; 256]> {
-        let table = |(mean, std): (&f32, &f32)| std::array::from_fn(|v| (v as f32 / 255.0 - mean) / std);
-        self.mean.iter().zip(&self.std).map(table).collect()
-    }
 }
 
 /// Labelled images of one shape. Pixels are kept as bytes and normalised when read.
@@ -108,9 +68,13 @@ impl Dataset {
     pub fn images(&self, range: std::ops::Range<usize>) -> Vec<f32> {
         let tables = self.normalisation.tables();
         let map = self.raw.shape.len() / tables.len();
-        let len = self.raw.shape.len();
-        let maps = self.raw.pixels[range.start * len..range.end * len].chunks_exact(map).zip(tables.iter().cycle());
-        maps.flat_map(|(map, table)| map.iter().map(|&p| table[usize::from(p)])).collect()
+        let mut values = Vec::with_capacity(range.len() * self.raw.shape.len());
+        for pixels in range.map(|index| self.pixels(index)) {
+            let tables = self.normalisation.tables_of(&tables, pixels);
+            let maps = pixels.chunks_exact(map).zip(tables.iter());
+            values.extend(maps.flat_map(|(map, table)| map.iter().map(|&p| table[usize::from(p)])));
+        }
+        values
     }
 
     /// The images of the given numbers, in that order.
@@ -172,5 +136,14 @@ impl Splits {
         validation.sort_unstable();
         train.sort_unstable();
         Self { train: all.select(train), validation: all.select(validation), test }
+    }
+
+    /// The same images, normalised so.
+    #[must_use]
+    pub fn normalised(mut self, scope: NormalisationScope) -> Self {
+        for part in [&mut self.train, &mut self.validation, &mut self.test] {
+            part.normalisation.scope = scope;
+        }
+        self
     }
 }

@@ -8,6 +8,7 @@ mod dataset;
 mod glyphs;
 mod idx;
 mod name;
+mod normalisation;
 mod source;
 
 #[cfg(test)]
@@ -15,9 +16,11 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use dataset::{Dataset, Normalisation, Splits};
+pub use dataset::{Dataset, Splits};
 pub use glyphs::{GlyphConfig, glyphs};
 pub use name::DatasetName;
+pub(crate) use normalisation::Table;
+pub use normalisation::{CLAMP, Normalisation, NormalisationScope};
 
 use crate::{DataError, SeedTree};
 use dataset::Raw;

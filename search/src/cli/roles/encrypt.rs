@@ -85,7 +85,8 @@ fn of_dataset(args: &EncryptArgs, name: &str, index: usize, network: &Network) -
         return Err(Failure::bad_input(message, format!("give `--dataset {trained_on}`, or --image FILE")));
     }
     let seed = SeedTree::new(network.manifest.data_seed);
-    let test = load(name, args.data_dir.as_deref(), VALIDATION, &seed)?.test;
+    let splits = load(name, args.data_dir.as_deref(), VALIDATION, &seed)?;
+    let test = splits.normalised(network.manifest.normalisation.scope).test;
     if index >= test.len() {
         let message = format!("--index: is {index}, {name} has {} test images", test.len());
         return Err(Failure::bad_input(message, "the first image has number 0"));
