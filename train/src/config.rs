@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Augment, TrainDevice, TrainError, schedule::Schedule};
+use crate::{Augment, TrainDevice, TrainError, layers::Bounds, schedule::Schedule};
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct TrainConfig {
     pub range_penalty: f64,
     /// Magnitude up to which the penalty is zero.
     pub range_limit: f32,
+    /// Share of all steps over which inputs are clamped, first at `range_limit`, then ever wider: single images that stand
+    /// out would spoil the statistics of their batches otherwise. 0 for no clamp, more than 1 for one to the end.
+    pub range_clamp: f64,
     /// A twin with rectifiers to learn from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherConfig>,
@@ -108,6 +111,7 @@ impl Default for TrainConfig {
             replacement: 0.0,
             range_penalty: 0.0,
             range_limit: 4.0,
+            range_clamp: 0.0,
             teacher: None,
             seed: 0,
             device: TrainDevice::Cpu,
@@ -116,6 +120,15 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// What inputs of quadratic activations are held to after a share `progress` of all steps.
+    pub(crate) fn bounds(&self, progress: f64) -> Option<Bounds> {
+        let Self { range_limit: limit, range_penalty, range_clamp, .. } = *self;
+        let clamped = progress < range_clamp;
+        // Ever wider, and infinite in the end: what was beyond the limit comes in little by little.
+        let clamp = if clamped { (f64::from(limit) / (1.0 - progress / range_clamp)) as f32 } else { f32::INFINITY };
+        (clamped || range_penalty > 0.0).then_some(Bounds { limit, weight: range_penalty as f32, clamp })
+    }
+
     /// The configuration of the rectifier twin.
     pub(crate) fn of_teacher(&self, teacher: &TeacherConfig) -> Self {
         Self { epochs: teacher.epochs, lr: teacher.lr, teacher: None, replacement: 0.0, ..self.clone() }
@@ -143,6 +156,7 @@ impl TrainConfig {
             ("label_smoothing", self.label_smoothing.into(), share(self.label_smoothing.into()), SHARE),
             ("replacement", self.replacement, share(self.replacement), SHARE),
             ("range_penalty", self.range_penalty, not_negative(self.range_penalty), NOT_NEGATIVE),
+            ("range_clamp", self.range_clamp, not_negative(self.range_clamp), NOT_NEGATIVE),
             ("range_limit", self.range_limit.into(), not_negative(self.range_limit.into()), NOT_NEGATIVE),
         ];
         if let Some(TeacherConfig { epochs, lr, share, temperature, .. }) = &self.teacher {

@@ -10,7 +10,7 @@ use crate::{
     augment::{self, Variation},
     evaluate::{argmax, model_logits},
     layers::{Loss, Teacher, targets},
-    pass::{Pass, Penalty, RUNNING_SHARE},
+    pass::{Pass, RUNNING_SHARE},
     state::State,
     trainer::Observer,
 };
@@ -84,9 +84,7 @@ impl<'a> Epoch<'a> {
         let (images, targets) = self.batch(state.model.graph().output_shape().len());
         let answers = self.answers.map(|a| model_logits(a.model, images.clone())).transpose()?.map(|a| a.concat());
         let input = state.model.input(images)?;
-        let weight = config.range_penalty as f32;
-        let penalty = (weight > 0.0).then_some(Penalty { limit: config.range_limit, weight });
-        let pass = state.model.train_pass(&input, penalty)?;
+        let pass = state.model.train_pass(&input, config.bounds(step as f64 / steps as f64))?;
         let teacher = self.answers.zip(answers.as_ref()).map(|(Answers { teacher, .. }, logits)| {
             let TeacherConfig { share, temperature, .. } = *teacher;
             Teacher { logits, share, temperature }
@@ -100,7 +98,7 @@ impl<'a> Epoch<'a> {
         let wanted = targets.chunks_exact(targets.len() / config.batch);
         self.right += rows.iter().zip(wanted).filter(|(row, target)| argmax(row) == argmax(target)).count();
         self.losses += f64::from(value) * config.batch as f64;
-        let grads = state.model.gradients(&pass, grad, penalty)?;
+        let grads = state.model.gradients(&pass, grad)?;
         let rate = config.schedule.rate(config.lr, config.warm_up, step, steps);
         state.sgd.step(&mut state.model, &grads, rate as f32, self.mask)?;
         state.model.update_running(&pass, RUNNING_SHARE)?;

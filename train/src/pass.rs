@@ -9,22 +9,13 @@ use crate::{
     Model, Quadratics, TrainError,
     hermite::STATISTICS,
     layers::{
-        ActivationOp, BasisOp, BiasOp, ConvOp, Dims, LinearOp, Moments, NormOp, Pool, PoolOp, RangePenalty, Value, add,
+        ActivationOp, BasisOp, BiasOp, Bounds, ConvOp, Dims, LinearOp, Moments, NormOp, Pool, PoolOp, Value, add,
         apply1, apply2, apply3, blend,
     },
 };
 
 /// Share of a batch in the running mean and variance.
 pub(crate) const RUNNING_SHARE: f32 = 0.1;
-
-/// Penalty on the inputs of quadratic activations.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Penalty {
-    /// Magnitude that is free.
-    pub(crate) limit: f32,
-    /// Factor in the loss.
-    pub(crate) weight: f32,
-}
 
 /// How a node was computed, as far as its gradient needs to know.
 pub(crate) enum Record {
@@ -56,6 +47,12 @@ pub(crate) enum Record {
         share: f32,
         quadratic: Box<Record>,
     },
+    /// A quadratic within bounds, with what enters it if that is clamped.
+    Bounded {
+        bounds: Bounds,
+        clamped: Option<Value>,
+        quadratic: Box<Record>,
+    },
     Input,
 }
 
@@ -80,7 +77,7 @@ impl Pass {
 
 impl Model {
     /// Runs the network with the batch's own statistics.
-    pub(crate) fn train_pass(&self, input: &Value, penalty: Option<Penalty>) -> Result<Pass, TrainError> {
+    pub(crate) fn train_pass(&self, input: &Value, bounds: Option<Bounds>) -> Result<Pass, TrainError> {
         let values = vec![Some(input.clone())];
         let mut pass = Pass { values, penalty: 0.0, records: vec![Record::Input] };
         for id in self.graph().ids().skip(1) {
@@ -90,14 +87,14 @@ impl Model {
             let (value, record) = if matches!(pass.records[before.index()], Record::Fused) {
                 self.norm(&pass, before, Some(id))?
             } else if node.op != Op::BatchNorm {
-                if let Some(Penalty { limit, weight }) = penalty.filter(|_| quadratic) {
-                    pass.penalty += weight * RangePenalty { limit }.value(pass.value(before))?;
-                }
-                let (value, record) =
-                    if quadratic { self.quadratic(id, pass.value(before))? } else { self.layer(id, &pass.values)? };
+                let (value, record) = match bounds {
+                    Some(bounds) if quadratic => self.bounded(id, &mut pass, bounds)?,
+                    _ if quadratic => self.quadratic(id, pass.value(before))?,
+                    _ => self.layer(id, &pass.values)?,
+                };
                 (Some(value), record)
-            } else if penalty.is_none() && self.fuses_with_activation(id) {
-                // The penalty needs the value between batch norm and activation.
+            } else if bounds.is_none() && self.fuses_with_activation(id) {
+                // Bounds need the value between batch norm and activation.
                 (None, Record::Fused)
             } else {
                 self.norm(&pass, id, None)?
@@ -135,6 +132,7 @@ impl Model {
     pub(crate) fn update_running(&mut self, pass: &Pass, share: f32) -> Result<(), TrainError> {
         let batch = pass.logits().dim(0)?;
         for (id, record) in self.graph().ids().collect::<Vec<_>>().into_iter().zip(&pass.records) {
+            let record = if let Record::Bounded { quadratic, .. } = record { quadratic } else { record };
             let record = if let Record::Replacing { quadratic, .. } = record { quadratic } else { record };
             if let Record::Norm { op, of, .. } = record {
                 let n = (batch * self.map_dims(*of).pixels) as f32;
@@ -179,6 +177,15 @@ impl Model {
         let Op::Activation(activation) = self.graph().node(*reader).op else { return false };
         let plain = self.quadratics() == Quadratics::Plain && self.replaced() >= 1.0;
         activation == Activation::Relu || plain
+    }
+
+    /// A quadratic activation whose input is to stay within bounds; what is beyond is added to the loss.
+    fn bounded(&self, id: NodeId, pass: &mut Pass, bounds: Bounds) -> Result<(Value, Record), TrainError> {
+        let x = pass.value(self.graph().node(id).inputs[0]).clone();
+        pass.penalty += bounds.penalty(&x)?;
+        let clamped = bounds.clamp.is_finite().then(|| bounds.clamped(&x).map(Value::new)).transpose()?;
+        let (value, quadratic) = self.quadratic(id, clamped.as_ref().unwrap_or(&x))?;
+        Ok((value, Record::Bounded { bounds, clamped, quadratic: Box::new(quadratic) }))
     }
 
     /// A quadratic activation in training, in the form and the share that it has.

@@ -11,8 +11,8 @@ use striae_spaces::{Activation, NodeId, Op};
 
 use crate::{
     Model, TrainError,
-    layers::{ActivationOp, BiasOp, RangePenalty, Value, add, blend},
-    pass::{Pass, Penalty, Record},
+    layers::{ActivationOp, BiasOp, Value, add, blend},
+    pass::{Pass, Record},
 };
 
 /// Gradients by parameter name.
@@ -20,22 +20,12 @@ pub(crate) type Gradients = BTreeMap<String, Tensor>;
 
 impl Model {
     /// Gradients of all parameters, given that of the logits.
-    pub(crate) fn gradients(
-        &self,
-        pass: &Pass,
-        logits: Value,
-        penalty: Option<Penalty>,
-    ) -> Result<Gradients, TrainError> {
+    pub(crate) fn gradients(&self, pass: &Pass, logits: Value) -> Result<Gradients, TrainError> {
         let mut walk = Reverse { grads: vec![None; pass.values.len()], params: Gradients::new() };
         walk.grads[self.graph().output().index()] = Some(logits);
         for id in self.graph().ids().skip(1).collect::<Vec<_>>().into_iter().rev() {
             let Some(grad) = walk.grads[id.index()].take() else { continue };
             walk.node(self, pass, id, grad)?;
-            let node = self.graph().node(id);
-            if let (Some(Penalty { limit, weight }), Op::Activation(Activation::Quadratic)) = (penalty, &node.op) {
-                let slope = RangePenalty { limit }.slope(pass.value(node.inputs[0]), weight)?;
-                walk.add(node.inputs[0], Value::new(slope))?;
-            }
         }
         Ok(walk.params)
     }
@@ -91,23 +81,43 @@ impl Reverse {
     }
 
     fn node(&mut self, model: &Model, pass: &Pass, id: NodeId, grad: Value) -> Result<(), TrainError> {
-        self.record(model, pass, id, &pass.records[id.index()], grad)
+        match &pass.records[id.index()] {
+            Record::Bounded { bounds, clamped, quadratic } => {
+                let before = model.graph().node(id).inputs[0];
+                // Others read the value as it is.
+                let others = self.grads[before.index()].take();
+                let x = pass.value(before);
+                self.record(model, pass, (id, clamped.as_ref().unwrap_or(x)), quadratic, grad)?;
+                let entering = self.grads[before.index()].take().expect("a quadratic gives its input's gradient");
+                self.grads[before.index()] = others;
+                self.add(before, Value::new(bounds.gradient(x, &entering)?))
+            }
+            Record::Fused | Record::Input => Ok(()),
+            Record::Norm { of, .. } => {
+                let input = model.graph().node(*of).inputs[0];
+                self.record(model, pass, (id, pass.value(input)), &pass.records[id.index()], grad)
+            }
+            record => {
+                let x = pass.value(model.graph().node(id).inputs[0]);
+                self.record(model, pass, (id, x), record, grad)
+            }
+        }
     }
 
+    /// A node that read `x`.
     fn record(
         &mut self,
         model: &Model,
         pass: &Pass,
-        id: NodeId,
+        (id, x): (NodeId, &Value),
         record: &Record,
         grad: Value,
     ) -> Result<(), TrainError> {
         let inputs = &model.graph().node(id).inputs;
-        let x = || pass.value(inputs[0]);
         match record {
             Record::Conv(op) => self.weighted(model, pass, id, op, &grad),
             Record::Linear(op) => self.weighted(model, pass, id, op, &grad),
-            Record::Pool(op) => match op.bwd(x(), pass.value(id), &grad)? {
+            Record::Pool(op) => match op.bwd(x, pass.value(id), &grad)? {
                 Some(dx) => self.add(inputs[0], Value::new(dx)),
                 None => Ok(()),
             },
@@ -115,10 +125,10 @@ impl Reverse {
                 self.add(inputs[0], grad.clone())?;
                 self.add(inputs[1], grad)
             }
-            Record::Flatten => self.add(inputs[0], grad.view(|g| g.reshape(x().shape()))?),
+            Record::Flatten => self.add(inputs[0], grad.view(|g| g.reshape(x.shape()))?),
             Record::Norm { op, of, norm, curve } => {
                 let input = model.graph().node(*of).inputs[0];
-                let (dx, d_norm, d_curve) = op.bwd(pass.value(input), norm, curve, pass.value(id), &grad)?;
+                let (dx, d_norm, d_curve) = op.bwd(x, norm, curve, pass.value(id), &grad)?;
                 self.stacked(*of, &["gamma", "beta"], d_norm)?;
                 if model.graph().node(id).op == Op::Activation(Activation::Quadratic) {
                     self.stacked(id, &["a", "b", "c"], d_curve)?;
@@ -126,27 +136,27 @@ impl Reverse {
                 dx.map_or(Ok(()), |dx| self.add(input, Value::new(dx)))
             }
             Record::Activation { op, curve } => {
-                let (dx, d_curve) = op.bwd(x(), curve, pass.value(id), &grad)?;
+                let (dx, d_curve) = op.bwd(x, curve, pass.value(id), &grad)?;
                 if !op.relu {
                     self.stacked(id, &["a", "b", "c"], d_curve)?;
                 }
                 dx.map_or(Ok(()), |dx| self.add(inputs[0], Value::new(dx)))
             }
             Record::Basis { op, coefficients } => {
-                let (dx, d_coefficients) = op.bwd(x(), coefficients, pass.value(id), &grad)?;
+                let (dx, d_coefficients) = op.bwd(x, coefficients, pass.value(id), &grad)?;
                 self.stacked(id, &["a", "b", "c"], d_coefficients)?;
                 dx.map_or(Ok(()), |dx| self.add(inputs[0], Value::new(dx)))
             }
             Record::Replacing { share, quadratic } => {
                 let (rectifier, rest) = (ActivationOp { relu: true }, 1.0 - share);
-                let unused = Tensor::zeros((3, x().dim(1)?), candle_core::DType::F32, x().device())?;
-                let (dx, _) = rectifier.bwd(x(), &unused, pass.value(id), &grad)?;
+                let unused = Tensor::zeros((3, x.dim(1)?), candle_core::DType::F32, x.device())?;
+                let (dx, _) = rectifier.bwd(x, &unused, pass.value(id), &grad)?;
                 let dx = Value::new(dx.expect("the operation returns its input's gradient"));
                 self.add(inputs[0], Value::new(blend(rest, &dx, 0.0, &dx)?))?;
                 let grad = Value::new(blend(*share, &grad, 0.0, &grad)?);
-                self.record(model, pass, id, quadratic, grad)
+                self.record(model, pass, (id, x), quadratic, grad)
             }
-            Record::Fused | Record::Input => Ok(()),
+            Record::Bounded { .. } | Record::Fused | Record::Input => unreachable!("the caller handles these"),
         }
     }
 }

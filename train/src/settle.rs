@@ -7,7 +7,7 @@
 //! Where single images drive a deep network's squares out of all proportion, a few batches say little about the others, and
 //! what training leaves behind is the better estimate. Of both networks the one that classifies more of these images is kept.
 
-use crate::{Dataset, Model, TrainError, evaluate::evaluate_model};
+use crate::{Dataset, Model, TrainError, evaluate::evaluate_model, layers::Bounds};
 
 /// Images per batch.
 const BATCH: usize = 128;
@@ -16,16 +16,17 @@ pub(crate) const SETTLE_IMAGES: usize = 1024;
 
 impl Model {
     /// This network with the statistics of `data`, unless it does better on `data` with its own.
-    pub(crate) fn settled(self, data: &Dataset) -> Result<Self, TrainError> {
+    pub(crate) fn settled(self, data: &Dataset, bounds: Option<Bounds>) -> Result<Self, TrainError> {
         let mut settled = self.with_params(self.params().clone());
-        settled.settle(data)?;
+        settled.settle(data, bounds)?;
         let [own, new] =
             [&self, &settled].map(|model| Ok::<_, TrainError>(evaluate_model(model, data, BATCH)?.accuracy));
         Ok(if own? > new? { self } else { settled })
     }
 
-    /// Replaces the running statistics of all batch norms and Hermite bases by their means over batches of `data`.
-    pub(crate) fn settle(&mut self, data: &Dataset) -> Result<(), TrainError> {
+    /// Replaces the running statistics of all batch norms and Hermite bases by their means over batches of `data`, within the
+    /// bounds of the training.
+    pub(crate) fn settle(&mut self, data: &Dataset, bounds: Option<Bounds>) -> Result<(), TrainError> {
         let images = data.len();
         for start in (0..images).step_by(BATCH) {
             let end = (start + BATCH).min(images);
@@ -33,7 +34,7 @@ impl Model {
             if end - start < 2 {
                 break;
             }
-            let pass = self.train_pass(&self.input(data.images(start..end))?, None)?;
+            let pass = self.train_pass(&self.input(data.images(start..end))?, bounds)?;
             self.update_running(&pass, (end - start) as f32 / end as f32)?;
         }
         Ok(())
@@ -71,7 +72,7 @@ mod tests {
             };
             let scale = trained.iter().fold(0f32, |m, v| m.max(v.abs()));
             let before = difference(&model);
-            model.settle(&data).unwrap();
+            model.settle(&data, None).unwrap();
             let after = difference(&model);
             // Running variances are those of a sample, larger by 1 / (n - 1).
             assert!(after < 2e-3 * scale && before > 10.0 * after, "{before}, then {after} of {scale}");
@@ -94,9 +95,9 @@ mod tests {
                 let data = splits.train.take(images);
                 let right = |model: &Model| evaluate_model(model, &data, BATCH).unwrap().accuracy;
                 let mut new = model.with_params(model.params().clone());
-                new.settle(&data).unwrap();
+                new.settle(&data, None).unwrap();
                 let (own, new) = (right(&model), right(&new));
-                let kept = right(&model.with_params(model.params().clone()).settled(&data).unwrap());
+                let kept = right(&model.with_params(model.params().clone()).settled(&data, None).unwrap());
                 assert!((kept - own.max(new)).abs() < 1e-12, "{images} images: {kept} of {own} and {new}");
                 own_kept += usize::from(own > new);
                 new_kept += usize::from(new > own);

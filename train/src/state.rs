@@ -57,12 +57,13 @@ impl State {
         Ok(Self { model, sgd, ema, history: Vec::new() })
     }
 
-    /// The network that is evaluated and kept: the moving average if there is one, settled on the images of `data`.
-    pub(crate) fn settled(&self, data: &Dataset) -> Result<Model, TrainError> {
+    /// The network that is evaluated and kept after so many epochs: the moving average if there is one, settled on the images
+    /// of `data`.
+    pub(crate) fn settled(&self, data: &Dataset, config: &TrainConfig, epochs: usize) -> Result<Model, TrainError> {
         match &self.ema {
             Some(ema) => ema.model(&self.model)?,
             None => self.model.with_params(self.model.params().clone()),
         }
-        .settled(data)
+        .settled(data, config.bounds(epochs as f64 / config.epochs as f64))
     }
 }

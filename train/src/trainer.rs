@@ -146,7 +146,7 @@ impl<'a> Training<'a> {
         let answers = answers.map(|(model, teacher)| Answers { model, teacher });
         let plain = splits.train.take(images.min(SETTLE_IMAGES));
         let (stopped, settled) = self.epochs(&mut state, &plain, images, answers, observer)?;
-        let weights = settled.map_or_else(|| state.settled(&plain), Ok)?.weights()?;
+        let weights = settled.map_or_else(|| state.settled(&plain, config, state.history.len()), Ok)?.weights()?;
         release();
         Ok(Trained { weights, history: state.history, stopped })
     }
@@ -192,7 +192,7 @@ impl<'a> Training<'a> {
             if epoch.run(state, observer)?.is_break() {
                 return Ok((true, None));
             }
-            let settled = state.settled(plain)?;
+            let settled = state.settled(plain, config, state.history.len() + 1)?;
             let validation = evaluate_model(&settled, &splits.validation, EVAL_BATCH)?;
             if !validation.loss.is_finite() && !splits.validation.is_empty() {
                 return Err(epoch.error(validation.loss as f32, "a network run on the validation images".to_owned()));

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use striae_spaces::Activation;
 
 use super::{Computed, close, cross_entropy, draw, read, tensor, values};
-use crate::layers::{AVOID_KERNELS, ActivationOp, BiasOp, LinearOp, NormOp, Pool, PoolOp, RangePenalty};
+use crate::layers::{AVOID_KERNELS, ActivationOp, BiasOp, Bounds, LinearOp, NormOp, Pool, PoolOp};
 
 #[derive(Deserialize)]
 struct NormCase {
@@ -66,7 +66,7 @@ struct Layers {
     pool: Vec<PoolCase>,
     linear: Vec<LinearCase>,
     loss: Vec<LossCase>,
-    penalty: Vec<PenaltyCase>,
+    bounds: Vec<BoundsCase>,
 }
 
 fn golden() -> Layers {
@@ -167,29 +167,33 @@ struct LossCase {
 }
 
 #[derive(Deserialize)]
-struct PenaltyCase {
+struct BoundsCase {
     count: usize,
     limit: f32,
     weight: f32,
-    value: f64,
+    clamp: Option<f32>,
+    penalty: f64,
+    clamped: Vec<f64>,
     slope: Vec<f64>,
 }
 
 #[test]
 fn losses_equal_pytorch() {
-    let Layers { loss, penalty, .. } = golden();
+    let Layers { loss, bounds, .. } = golden();
     for LossCase { batch, classes, smoothing, labels, loss, grad } in loss {
         let logits = (draw(1, &[batch, classes]) * 8.0).unwrap();
         let (value, d_logits) = cross_entropy(&labels, smoothing, &logits);
         close("loss", &[value], &[loss]);
         close("grad", &values(&d_logits), &grad);
     }
-    for PenaltyCase { count, limit, weight, value, slope } in penalty {
+    for BoundsCase { count, limit, weight, clamp, penalty, clamped, slope } in bounds {
         for avoid in [false, true] {
             AVOID_KERNELS.set(avoid);
-            let (x, penalty) = (draw(1, &[count]), RangePenalty { limit });
-            close("penalty", &[penalty.value(&x).unwrap()], &[value]);
-            close("slope", &values(&penalty.slope(&x, weight).unwrap()), &slope);
+            let (x, grad, bounds) =
+                (draw(1, &[count]), draw(2, &[count]), Bounds { limit, weight, clamp: clamp.unwrap_or(f32::INFINITY) });
+            close("penalty", &[bounds.penalty(&x).unwrap()], &[penalty]);
+            close("clamped", &values(&bounds.clamped(&x).unwrap()), &clamped);
+            close("slope", &values(&bounds.gradient(&x, &grad).unwrap()), &slope);
         }
     }
 }

@@ -1,12 +1,10 @@
 //! Losses: values and gradients.
 
 use candle_core::{Result, Tensor};
-use rayon::prelude::*;
 
 use super::{
-    Value, buffers,
+    Value,
     ops::{from_vec, with},
-    stock::has_kernels,
 };
 
 /// Target distributions of labels: of every class `smoothing / classes`, plus `1 - smoothing` for the label.
@@ -74,43 +72,6 @@ fn log_softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     let scaled = || logits.iter().map(|v| (v - max) / temperature);
     let log_sum = scaled().map(f32::exp).sum::<f32>().ln();
     scaled().map(|v| v - log_sum).collect()
-}
-
-/// `mean of max(|x| - limit, 0)^2`: keeps the inputs of quadratic activations where they were normalised to lie.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RangePenalty {
-    pub(crate) limit: f32,
-}
-
-/// Values per job.
-const JOB: usize = 1 << 14;
-
-impl RangePenalty {
-    pub(crate) fn value(self, x: &Tensor) -> Result<f32> {
-        if !has_kernels(x) {
-            return self.stock_value(x);
-        }
-        let excess = |v: &f32| f64::from((v.abs() - self.limit).max(0.0)).powi(2);
-        let sums: Vec<f64> = with(x, |x| x.par_chunks(JOB).map(|x| x.iter().map(excess).sum()).collect())?;
-        Ok((sums.iter().sum::<f64>() / x.elem_count() as f64) as f32)
-    }
-
-    /// The gradient of `weight` times the penalty.
-    pub(crate) fn slope(self, x: &Tensor, weight: f32) -> Result<Tensor> {
-        if !has_kernels(x) {
-            return self.stock_slope(x, weight);
-        }
-        let scale = 2.0 * weight / x.elem_count() as f32;
-        let slope = |v: &f32| scale * (v.abs() - self.limit).max(0.0).copysign(*v);
-        let slopes = |x: &[f32]| {
-            let mut y = buffers::take(x.len());
-            y.par_chunks_mut(JOB).zip(x.par_chunks(JOB)).for_each(|(y, x)| {
-                y.iter_mut().zip(x).for_each(|(y, x)| *y = slope(x));
-            });
-            y
-        };
-        from_vec(with(x, slopes)?, x)
-    }
 }
 
 #[cfg(test)]

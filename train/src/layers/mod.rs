@@ -5,6 +5,7 @@
 
 mod basis;
 mod blend;
+mod bounds;
 mod buffers;
 mod canvas;
 mod conv;
@@ -27,9 +28,10 @@ pub use conv::{Conv, ConvGrads};
 
 pub(crate) use basis::{BasisMoments, BasisOp};
 pub(crate) use blend::blend;
+pub(crate) use bounds::Bounds;
 pub(crate) use buffers::{Value, release};
 pub(crate) use elementwise::Dims;
-pub(crate) use loss::{Loss, RangePenalty, Teacher, targets};
+pub(crate) use loss::{Loss, Teacher, targets};
 pub(crate) use norm::Moments;
 pub(crate) use ops::{ActivationOp, BiasOp, ConvOp, LinearOp, NormOp, PoolOp, add, with};
 pub(crate) use pool::Pool;

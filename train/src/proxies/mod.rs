@@ -16,8 +16,8 @@ use striae_spaces::{Activation, NodeId, Op, TypedGraph};
 use crate::{
     Dataset, Model, SeedTree, TrainError,
     evaluate::check_shapes,
-    layers::{Loss, targets, with},
-    pass::{Pass, Penalty},
+    layers::{Bounds, Loss, targets, with},
+    pass::Pass,
 };
 
 /// A score without training; larger is better.
@@ -79,13 +79,13 @@ pub fn scores(graph: &TypedGraph, batch: &Dataset, seed: &SeedTree) -> Result<[f
         return Err(TrainError::Config { field: "images of a proxy", value: batch.len() as f64, expected });
     }
     let model = Model::new(graph, &seed.child("weights"))?;
-    // A penalty of weight zero keeps the inputs of activations.
-    let penalty = Some(Penalty { limit: 0.0, weight: 0.0 });
-    let pass = model.train_pass(&model.input(batch.images(0..batch.len()))?, penalty)?;
+    // Bounds of no weight keep the inputs of activations.
+    let bounds = Some(Bounds { limit: 0.0, weight: 0.0, clamp: f32::INFINITY });
+    let pass = model.train_pass(&model.input(batch.images(0..batch.len()))?, bounds)?;
     let targets = targets(batch.labels(), graph.output_shape().len(), 0.0);
     let (_, logits) = Loss { targets: &targets, teacher: None }.value_and_grad(pass.logits())?;
     let mut square = 0.0;
-    for grad in model.gradients(&pass, logits, None)?.values() {
+    for grad in model.gradients(&pass, logits)?.values() {
         square += with(grad, |g| g.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>())?;
     }
     let (inputs, outputs) = activations(graph);

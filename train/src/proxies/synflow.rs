@@ -15,7 +15,7 @@ pub(super) fn score(graph: &TypedGraph, model: &Model) -> Result<f64, TrainError
     let (linear, weights) = magnitudes(graph, model)?;
     let model = Model::from_weights(&linear, &weights)?;
     let pass = model.train_pass(&model.input(vec![1.0; linear.input_shape().len()])?, None)?;
-    let grads = model.gradients(&pass, Value::foreign(pass.logits().ones_like()?), None)?;
+    let grads = model.gradients(&pass, Value::foreign(pass.logits().ones_like()?))?;
     let mut sum = 0.0;
     for (name, grad) in &grads {
         let weights = &weights.get(name)?.data;

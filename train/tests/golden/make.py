@@ -158,14 +158,16 @@ def loss_case(batch, classes, smoothing):
     return case | {"loss": loss.item(), "grad": folded(logits.grad / 8)}
 
 
-def penalty_case(count, limit, weight):
-    x = draw(1, count)
-    penalty = (torch.relu(x.abs() - limit) ** 2).mean()
-    (weight * penalty).backward()
-    return {"count": count, "limit": limit, "weight": weight, "value": penalty.item(), "slope": folded(x.grad)}
+def bounds_case(count, limit, weight, clamp):
+    x, g = draw(1, count), draw(2, count).detach()
+    penalty = weight * (torch.relu(x.abs() - limit) ** 2).mean()
+    clamped = x.clamp(-clamp, clamp) if clamp else x
+    (penalty + (g * clamped).sum()).backward()
+    return {"count": count, "limit": limit, "weight": weight, "clamp": clamp, "penalty": penalty.item(),
+            "clamped": folded(clamped.detach()), "slope": folded(x.grad)}
 
 
-def network():
+def network(clamp):
     """Gradients of all parameters of a residual network; `residual_network` in src/golden builds the same."""
     batch, channels = 9, 16
     first = layer(3, 3, channels, hw=(12, 12))
@@ -184,6 +186,7 @@ def network():
 
     def quadratic(u, node):
         penalties.append((torch.relu(u.abs() - limit) ** 2).mean())
+        u = u.clamp(-clamp, clamp) if clamp else u
         a, b, c = (on_channels(p[f"{node}.{name}"]) for name in "abc")
         return a * u * u + b * u + c
 
@@ -202,7 +205,7 @@ def network():
     loss = F.cross_entropy(logits, torch.tensor(labels), label_smoothing=0.05) + weight * sum(penalties)
     loss.backward()
     return {
-        "labels": labels, "limit": limit, "weight": weight, "loss": loss.item(),
+        "labels": labels, "limit": limit, "weight": weight, "clamp": clamp, "loss": loss.item(),
         "grads": [{"name": name, "count": param.numel(), "grad": folded(param.grad)} for name, param in p.items()],
     }
 
@@ -294,9 +297,10 @@ layers = {
     ],
     "linear": [linear_case(9, 37, 11), linear_case(3, 64, 10)],
     "loss": [loss_case(7, 5, 0.0), loss_case(9, 10, 0.1)],
-    "penalty": [penalty_case(500, 0.5, 0.3)],
+    # No value is at the clamp, where there is no slope.
+    "bounds": [bounds_case(500, 0.5, 0.3, clamp) for clamp in (None, 0.75048828125)],
 }
-golden = {"conv": convs, "norm": norms, "layers": layers, "network": network(), "steps": steps()}
+golden = {"conv": convs, "norm": norms, "layers": layers, "network": [network(clamp) for clamp in (None, 0.75)], "steps": steps()}
 for name, value in golden.items():
     with open(name + ".json", "w") as file:
         json.dump(value, file, separators=(",", ":"))

@@ -9,7 +9,7 @@ use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor, Var};
 
 use super::{
     basis::{BasisMoments, BasisOp},
-    loss::RangePenalty,
+    bounds::Bounds,
     norm::{EPSILON, Moments},
     ops::{ActivationOp, BiasOp, LinearOp, NormOp, PoolOp},
 };
@@ -187,20 +187,21 @@ impl Stock for PoolOp {
     }
 }
 
-impl RangePenalty {
+impl Bounds {
     /// The magnitudes beyond the limit.
     fn excess(self, x: &Tensor) -> Result<Tensor> {
         (x.abs()? - f64::from(self.limit))?.relu()
     }
 
-    /// Its value.
-    pub(super) fn stock_value(self, x: &Tensor) -> Result<f32> {
+    /// The mean of their squares.
+    pub(super) fn stock_mean_excess(self, x: &Tensor) -> Result<f32> {
         self.excess(x)?.sqr()?.mean_all()?.to_scalar()
     }
 
-    /// The gradient of `weight` times the penalty.
-    pub(super) fn stock_slope(self, x: &Tensor, weight: f32) -> Result<Tensor> {
-        let scale = 2.0 * f64::from(weight) / x.elem_count() as f64;
-        (self.excess(x)? * x.sign()?)? * scale
+    /// The gradient of `x`, given that of what enters the activation.
+    pub(super) fn stock_gradient(self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
+        let scale = 2.0 * f64::from(self.weight) / x.elem_count() as f64;
+        let slope = ((self.excess(x)? * x.sign()?)? * scale)?;
+        (grad * x.abs()?.le(self.clamp)?.to_dtype(x.dtype())?)? + slope
     }
 }
