@@ -173,3 +173,17 @@ impl TrainConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clamp_widens_from_the_limit_to_nothing() {
+        let config = TrainConfig { range_limit: 3.0, range_clamp: 0.5, range_penalty: 2.0, ..TrainConfig::default() };
+        let clamp = |progress: f64| config.bounds(progress).unwrap().clamp;
+        assert_eq!([0.0, 0.25, 0.375, 0.5, 1.0].map(clamp), [3.0, 6.0, 12.0, f32::INFINITY, f32::INFINITY]);
+        let free = TrainConfig { range_penalty: 0.0, ..config };
+        assert!(free.bounds(0.4).is_some() && free.bounds(0.5).is_none());
+    }
+}

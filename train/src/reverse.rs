@@ -81,27 +81,10 @@ impl Reverse {
     }
 
     fn node(&mut self, model: &Model, pass: &Pass, id: NodeId, grad: Value) -> Result<(), TrainError> {
-        match &pass.records[id.index()] {
-            Record::Bounded { bounds, clamped, quadratic } => {
-                let before = model.graph().node(id).inputs[0];
-                // Others read the value as it is.
-                let others = self.grads[before.index()].take();
-                let x = pass.value(before);
-                self.record(model, pass, (id, clamped.as_ref().unwrap_or(x)), quadratic, grad)?;
-                let entering = self.grads[before.index()].take().expect("a quadratic gives its input's gradient");
-                self.grads[before.index()] = others;
-                self.add(before, Value::new(bounds.gradient(x, &entering)?))
-            }
-            Record::Fused | Record::Input => Ok(()),
-            Record::Norm { of, .. } => {
-                let input = model.graph().node(*of).inputs[0];
-                self.record(model, pass, (id, pass.value(input)), &pass.records[id.index()], grad)
-            }
-            record => {
-                let x = pass.value(model.graph().node(id).inputs[0]);
-                self.record(model, pass, (id, x), record, grad)
-            }
-        }
+        let record = &pass.records[id.index()];
+        let reader = if let Record::Norm { of, .. } = record { *of } else { id };
+        let x = pass.value(model.graph().node(reader).inputs[0]);
+        self.record(model, pass, (id, x), record, grad)
     }
 
     /// A node that read `x`.
@@ -156,7 +139,16 @@ impl Reverse {
                 let grad = Value::new(blend(*share, &grad, 0.0, &grad)?);
                 self.record(model, pass, (id, x), quadratic, grad)
             }
-            Record::Bounded { .. } | Record::Fused | Record::Input => unreachable!("the caller handles these"),
+            Record::Bounded { bounds, clamped, quadratic } => {
+                let before = inputs[0];
+                // Others read the value as it is.
+                let others = self.grads[before.index()].take();
+                self.record(model, pass, (id, clamped.as_ref().unwrap_or(x)), quadratic, grad)?;
+                let entering = self.grads[before.index()].take().expect("a quadratic gives its input's gradient");
+                self.grads[before.index()] = others;
+                self.add(before, Value::new(bounds.gradient(x, &entering)?))
+            }
+            Record::Fused | Record::Input => Ok(()),
         }
     }
 }

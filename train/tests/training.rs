@@ -114,6 +114,8 @@ fn everything(epochs: usize) -> TrainConfig {
         quadratics: Quadratics::Hermite,
         replacement: 0.5,
         range_penalty: 0.01,
+        // To the end, so that the network that is kept depends on it.
+        range_clamp: 1.5,
         teacher: Some(TeacherConfig { epochs: 1, ..TeacherConfig::default() }),
         ..TrainConfig::default()
     }
